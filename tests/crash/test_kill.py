@@ -55,7 +55,7 @@ def test_every_notice_arrives_under_one_id_whoever_is_killed(engine: str, reques
 def test_every_notice_arrives_under_one_id_when_one_process_of_several_is_killed(durable: Node) -> None:
     """The leases last an hour here: whoever takes the place of the dead one takes up its work, and waits for none."""
     found = deliver(
-        "postgresql", kills=1, callers=4, moment=(20, 60), orders_a_kill=40, node=durable, processes=2, lease_s=3600
+        "postgresql", kills=1, callers=4, moment=(20, 60), orders_a_kill=500, node=durable, processes=2, lease_s=3600
     )
     assert (found.lost, found.unwritten, found.other_ids, found.stuck, found.wrong) == ([], [], [], 0, [])
     assert (found.kills, len(found.taken_over_s)) == (1, 1)

@@ -62,6 +62,7 @@ from countermand.domain.line_status import Allocation, LineStatus
 from countermand.domain.money.commands import RetryRefund
 from countermand.domain.orders import NewLine, PlaceOrder, Repeats
 from countermand.domain.parties import Actor, PartyKind
+from countermand.domain.quotas import Quota
 from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.domain.search import term_of_word
 from countermand.ids import Ids
@@ -71,6 +72,7 @@ from countermand.reads import audit as audit_reads
 from countermand.reads import bulk as bulk_reads
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import credentials as credential_reads
+from countermand.reads import event_stream as stream_reads
 from countermand.reads import events as event_reads
 from countermand.reads import expansions, line_lists, lookup, order_lists, scores, seller_orders
 from countermand.reads import jobs as job_reads
@@ -103,7 +105,18 @@ from countermand.service import subscriptions
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, ProcessRequest
 from countermand.service.workspace import LaneState
-from countermand.store import erasure, feed, idempotency, outbox, owner_mails, refunds, retention, score_cards
+from countermand.store import (
+    erasure,
+    event_streams,
+    feed,
+    idempotency,
+    outbox,
+    owner_mails,
+    quotas,
+    refunds,
+    retention,
+    score_cards,
+)
 from countermand.store.backlog import backlog
 from countermand.store.codecs import refund_of
 from countermand.store.engines.opening import open_database
@@ -936,6 +949,52 @@ def _(filled: Filled) -> Cases:
 
         found |= filled.each(ask, f"{name},")
     return found
+
+
+@of("reads.events.place_before")
+def _(filled: Filled) -> Cases:
+    since = filled.population.now - timedelta(days=20)
+    return filled.each(lambda connection, scope: event_reads.place_before(connection, scope, since))
+
+
+@of("reads.event_stream.first_place")
+def _(filled: Filled) -> Cases:
+    since = filled.population.now - timedelta(days=20)
+    return {"since a time": lambda connection: stream_reads.first_place(connection, since)}
+
+
+@of("reads.event_stream.page_behind")
+def _(filled: Filled) -> Cases:
+    def ask(connection: Connection, since: timedelta) -> object:
+        place = stream_reads.first_place(connection, filled.population.now - since)
+        return stream_reads.page_behind(connection, place, 20)
+
+    ages = {"long ago": timedelta(days=60), "in the middle": timedelta(days=20), "just now": timedelta(minutes=5)}
+    return {name: partial(ask, since=since) for name, since in ages.items()}
+
+
+@of("reads.event_stream.oldest_unpublished")
+def _(filled: Filled) -> Cases:
+    since = filled.population.now - timedelta(days=20)
+    return {"": lambda connection: stream_reads.oldest_unpublished(connection, "countermand", since)}
+
+
+@of("store.event_streams.cursor_of")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: event_streams.cursor_of(connection, "countermand")}
+
+
+@of("store.quotas.settle")
+def _(filled: Filled) -> Cases:
+    now = filled.population.now.timestamp()
+    quota = Quota(calls=60, window_s=60)
+    asked = [quotas.Settlement(key=key, quota=quota, owed=1, wanted=2, now=now) for key in ("a", "b")]
+    return {"two keys": lambda connection: quotas.settle(connection, asked)}
+
+
+@of("store.quotas.drop_full")
+def _(filled: Filled) -> Cases:
+    return {"": lambda connection: quotas.drop_full(connection, filled.population.now)}
 
 
 @of("reads.events.newest_events")
@@ -1927,6 +1986,8 @@ def _(filled: Filled) -> Cases:
 
 
 CHANGES: Final = {
+    # A row by its key, of which there is one for each stream.
+    "store.event_streams.keep",
     # What stands above as parts of a page.
     "documents.expanded.expanded_cancellations",
     "documents.notices.notices_shown",
