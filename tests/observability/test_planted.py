@@ -101,6 +101,7 @@ async def shown(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Sh
             "smtp_tls": "none",
             "smtp_user": "planted-user",
             "mail_from": "mail@shop.example",
+            "nats_user": "planted-user",
             "public_url": "http://127.0.0.1:1",
             "webhook_inner_addresses": ["127.0.0.0/8"],
             "webhook_ports": [],
