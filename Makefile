@@ -11,7 +11,7 @@ demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
 
 test: check
-	@echo "All tests take about 40 minutes of CPU of a quiet machine, 20 minutes on two cores. Nothing in them depends on its speed."
+	@echo "All tests take 20 to 40 minutes of CPU, 11 to 20 minutes on two cores. Nothing in them depends on its speed."
 	$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 check: .venv/.ready

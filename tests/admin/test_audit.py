@@ -131,6 +131,8 @@ UNRECORDED: Final = {
 WRITTEN_BY_DOORS: Final = {
     "store.attempts.record": "The attempt of a test.",
     "store.credential_uses.save_uses": "When a credential was last used.",
+    "store.quotas.settle": "How many calls of a quota are left.",
+    "store.quotas.drop_full": "The same, where it says nothing any more.",
 }
 """What doors write past ``admin/`` and the write road."""
 
