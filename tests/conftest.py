@@ -20,6 +20,7 @@ from countermand.cli import running as running_module
 from tests.support import templates
 from tests.support.logs import log_plainly
 from tests.support.pgnode import Node, in_memory
+from tests.support.receiver import Receiver
 from tests.support.waiting import HANGS_S
 from tests.support.world import Clock, World, populate, running
 
@@ -131,3 +132,10 @@ def _code_of(arguments: tuple[str, ...]) -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     return 0
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    """A server that takes notices, and answers them as it is told."""
+    async with Receiver() as listening:
+        yield listening

@@ -16,7 +16,8 @@ from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
-from countermand.store.hints import Hints, Pair
+from countermand.store.hints import Hints
+from countermand.store.outbox import Pair
 from countermand.wire.auth import CredentialUses
 from countermand.wire.rates import SharedQuotas
 from countermand.worker import Worker
@@ -78,7 +79,7 @@ async def opened(
 
 @asynccontextmanager
 async def _reporting(service: Service) -> AsyncIterator[None]:
-    """Have all that wait told of what is committed: here, and where there are others, by hints in their processes."""
+    """After each commit, wake whoever waits for one: in this process, and by hints in the others."""
     worker, arrivals, channel = service.worker, service.arrivals, service.database.channel()
     if channel is None:
         service.lanes.report_to(wake=worker.wake, committed=arrivals.announce)

@@ -33,12 +33,6 @@ async def shop(opened: RetailerSeller) -> RetailerSeller:
     return await new_retailer_seller(opened.world, opened.seller.http)
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as listening:
-        yield listening
-
-
 async def subscribed(shop: RetailerSeller, url: str) -> str:
     """The page of a new subscription."""
     body = {"resources": ["PROCESS_STATUS", "ORDER"], "url": url, "subscriptionType": "WEBHOOK"}

@@ -6,7 +6,6 @@ import pytest
 
 from countermand.outlets.http.client import Outbound, Webhooks
 from tests.support.certificates import Authority
-from tests.support.receiver import Receiver
 from tests.support.waiting import ANSWER_S
 from tests.support.world import Clock
 
@@ -32,12 +31,6 @@ class Names:
 
 def _in_turn(value: Sequence[str] | Sequence[Sequence[str]]) -> list[Sequence[str]]:
     return [[str(each) for each in value]] if isinstance(value[0], str) else list(value)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as running:
-        yield running
 
 
 @pytest.fixture

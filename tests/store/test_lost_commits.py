@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from countermand.service.calls import Done, Failed
-from countermand.store.engines.protocol import UnavailableError
+from countermand.store.engines.protocol import Database, UnavailableError
 from tests.store.holding import assert_sound, connections_in_use
 from tests.store.proxied import proxied
 from tests.store.speaking import Sale, new_sale, once
@@ -32,6 +32,10 @@ def world(behind: tuple[World, PgProxy]) -> World:
 @pytest.fixture
 def proxy(behind: tuple[World, PgProxy]) -> PgProxy:
     return behind[1]
+
+
+async def _run(database: Database, statement: str) -> None:
+    await database.write(lambda connection: connection.exec_driver_sql(statement))
 
 
 async def _said(sale: Sale) -> Any:
@@ -96,20 +100,15 @@ async def test_a_commit_that_the_server_refuses_is_told_as_unknown(world: World,
     """A constraint that is checked late: nothing is stored, and the connection is not used again."""
     sale = await new_sale(world)
     database = world.application.database
-    await database.write(
-        lambda connection: connection.exec_driver_sql(
-            "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$"
-        )
-    )
-    await database.write(
-        lambda connection: connection.exec_driver_sql(
-            "CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-            " EXECUTE FUNCTION never()"
-        )
+    await _run(database, "CREATE FUNCTION never() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'never'; END $$")
+    await _run(
+        database,
+        "CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON lines DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+        " EXECUTE FUNCTION never()",
     )
     assert await _said(sale) == Failed(unknown=True)
     assert await sale.buckets() == (5, 0, 0, 0)
-    await database.write(lambda connection: connection.exec_driver_sql("DROP TRIGGER late ON lines"))
+    await _run(database, "DROP TRIGGER late ON lines")
     assert isinstance(await _said(sale), Done)
 
 
@@ -117,16 +116,8 @@ async def test_a_line_that_somebody_changed_under_the_lock_is_noticed(world: Wor
     """A trigger that swallows an update stands for whatever makes a row go: no call is told that it was done."""
     sale = await new_sale(world)
     database = world.application.database
-    await database.write(
-        lambda connection: connection.exec_driver_sql(
-            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$"
-        )
-    )
-    await database.write(
-        lambda connection: connection.exec_driver_sql(
-            "CREATE TRIGGER swallow BEFORE UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION swallow()"
-        )
-    )
+    await _run(database, "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$")
+    await _run(database, "CREATE TRIGGER swallow BEFORE UPDATE ON lines FOR EACH ROW EXECUTE FUNCTION swallow()")
     assert await _said(sale) == Failed()
     assert [event["kind"] for event in await sale.events()] == ["line.placed"]
 

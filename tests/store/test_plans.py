@@ -959,14 +959,14 @@ def _(filled: Filled) -> Cases:
 
 @of("reads.event_stream.first_place")
 def _(filled: Filled) -> Cases:
-    since = filled.population.now - timedelta(days=20)
-    return {"since a time": lambda connection: stream_reads.first_place(connection, since)}
+    now, keep = filled.population.now, timedelta(days=20)
+    return {"since a time": lambda connection: stream_reads.first_place(connection, now, keep)}
 
 
 @of("reads.event_stream.page_behind")
 def _(filled: Filled) -> Cases:
     def ask(connection: Connection, since: timedelta) -> object:
-        place = stream_reads.first_place(connection, filled.population.now - since)
+        place = stream_reads.first_place(connection, filled.population.now, since)
         return stream_reads.page_behind(connection, place, 20)
 
     ages = {"long ago": timedelta(days=60), "in the middle": timedelta(days=20), "just now": timedelta(minutes=5)}
@@ -975,8 +975,8 @@ def _(filled: Filled) -> Cases:
 
 @of("reads.event_stream.oldest_unpublished")
 def _(filled: Filled) -> Cases:
-    since = filled.population.now - timedelta(days=20)
-    return {"": lambda connection: stream_reads.oldest_unpublished(connection, "countermand", since)}
+    now, keep = filled.population.now, timedelta(days=20)
+    return {"": lambda connection: stream_reads.oldest_unpublished(connection, "countermand", now, keep)}
 
 
 @of("store.event_streams.cursor_of")

@@ -25,12 +25,6 @@ ANY = AddressRules(http=True, ports=())
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as listening:
-        yield listening
-
-
-@pytest.fixture
 async def mailbox() -> AsyncIterator[Mailbox]:
     async with Mailbox() as listening:
         yield listening

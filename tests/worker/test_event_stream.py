@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -452,8 +453,8 @@ async def test_doctor_and_metrics_say_how_old_the_oldest_event_is_that_waits(wor
     assert await told() is Level.FINE
     world.clock.advance(seconds=LATE.total_seconds())
     assert await told() is Level.WRONG
-    since = world.clock() - timedelta(days=1)
-    oldest = await application.database.read(lambda connection: oldest_unpublished(connection, "COUNTERMAND", since))
+    question = partial(oldest_unpublished, stream="COUNTERMAND", now=world.clock(), keep=timedelta(days=1))
+    oldest = await application.database.read(question)
     assert oldest == world.clock() - LATE
     async with publishing(world, node) as here:
         await here.publish()

@@ -86,8 +86,7 @@ def _worker(connection: Connection, now: datetime) -> Finding:
 
 
 def _stream(connection: Connection, settings: Settings, now: datetime) -> Finding:
-    since = now - settings.nats_keep if settings.nats_keep else None
-    oldest = oldest_unpublished(connection, settings.nats_stream, since)
+    oldest = oldest_unpublished(connection, settings.nats_stream, now, settings.nats_keep)
     if oldest is None or now - oldest < LATE:
         return fine("stream", f"The events of the last minutes are in the stream {settings.nats_stream}.")
     return wrong(

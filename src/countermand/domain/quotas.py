@@ -16,6 +16,10 @@ class Quota:
     calls: int
     window_s: int
 
+    def seconds_for(self, calls: float) -> float:
+        """How long it takes until so many calls are back."""
+        return calls * self.window_s / self.calls
+
     @property
     def portion(self) -> int:
         """How many calls one of several processes may answer before it tells the others: a hundredth, rounded down."""
@@ -45,7 +49,7 @@ class Bucket:
 
     def full_at(self, quota: Quota) -> float:
         """When all of the quota is back."""
-        return self.at + (quota.calls - self.left) * quota.window_s / quota.calls
+        return self.at + quota.seconds_for(quota.calls - self.left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,12 +68,12 @@ class Share:
     @property
     def full_in_s(self) -> int:
         """After how many seconds all of the quota is back."""
-        return ceil((self.quota.calls - self.left) * self.quota.window_s / self.quota.calls)
+        return ceil(self.quota.seconds_for(self.quota.calls - self.left))
 
     @property
     def retry_in_s(self) -> int:
         """After how many seconds one call is back."""
-        return max(1, ceil((1 - self.left) * self.quota.window_s / self.quota.calls))
+        return max(1, ceil(self.quota.seconds_for(1 - self.left)))
 
 
 def read_quota(text: str) -> Quota | None:

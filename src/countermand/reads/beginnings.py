@@ -20,7 +20,15 @@ from countermand.domain.search import (
     words_of,
 )
 from countermand.reads.scope import Scope, as_indexed, line_scope
-from countermand.reads.terms import exists_by_key, has_part, key_columns, keys_with_terms, part_scope
+from countermand.reads.terms import (
+    KeyColumns,
+    exists_by_key,
+    has_part,
+    key_columns,
+    keys_from,
+    keys_with_terms,
+    part_scope,
+)
 from countermand.store import tables as t
 from countermand.store.engines.protocol import Engine
 
@@ -50,7 +58,7 @@ def orders_that_begin(scope: Scope, text: str) -> dict[str, Way]:
         return {}
     return {
         "reference": _by_reference(scope, text),
-        "sku": _by_sku(scope, text),
+        "sku": by_sku(scope, text),
         "tracking_number": _by_tracking(scope, text),
         "email": _by_key(scope, beginning_of_email(text)),
         "payment_reference": _by_key(scope, beginning_of_payment(text)),
@@ -125,15 +133,15 @@ def near(
     return found
 
 
-_KEY: Final = ("retailer_id", "order_id", "placed_at")
-
-
 def _by_reference(scope: Scope, text: str) -> Way:
-    return [_keys(each) for each in near(scope, t.order_parts, "reference_folded", spellings_of(text), _KEY)]
+    found = near(scope, t.order_parts, "reference_folded", spellings_of(text), KeyColumns._fields)
+    return [_keys(each) for each in found]
 
 
-def _by_sku(scope: Scope, text: str) -> Way:
-    return [_keys(each) for each in near(scope, t.lines, "sku_folded", spellings_of(text), _KEY)]
+def by_sku(scope: Scope, text: str, *, whole: bool = False) -> Way:
+    """The newest of each index whose SKU begins so, or is so: a SKU is in any number of orders."""
+    found = near(scope, t.lines, "sku_folded", spellings_of(text), KeyColumns._fields, whole=whole)
+    return [_keys(each) for each in found]
 
 
 def _by_tracking(scope: Scope, text: str) -> Way:
@@ -158,7 +166,7 @@ def _by_key(scope: Scope, beginning: str) -> Way:
 
 def _keys(near: Any, *fits: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """An order may have several lines, parts or parcels that begin alike."""
-    return select(*key_columns(near.name)).select_from(near).distinct().where(*fits)
+    return keys_from(near).distinct().where(*fits)
 
 
 def _same(table: Table, keys: Any) -> tuple[ColumnElement[bool], ...]:

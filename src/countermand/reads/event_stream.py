@@ -1,7 +1,7 @@
 """The journal as a stream of a broker gets it: page by page in the order of the feed, each line in its own order."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from countermand.reads.events import (
 from countermand.reads.scope import Scope
 from countermand.store import tables as t
 from countermand.store.columns import PairList, pair_of
-from countermand.store.event_streams import cursor_of
+from countermand.store.event_streams import Cursor, cursor_of
 
 READER: Final = Scope(party=UUID(int=0), kind=PartyKind.PLATFORM)
 """Sees every event. It is no party, so no answer is due from it."""
@@ -35,9 +35,14 @@ class Page:
     end: Place
 
 
-def first_place(connection: Connection, since: datetime | None) -> Place:
-    """Where a stream begins that is to hold the events from a time on, or all of them."""
-    return place_before(connection, READER, since) if since else BEGINNING
+def first_place(connection: Connection, now: datetime, keep: timedelta | None) -> Place:
+    """Where a stream begins that is to hold the events of the last so many days, or all of them."""
+    return place_before(connection, READER, now - keep) if keep else BEGINNING
+
+
+def place_of(cursor: Cursor) -> Place:
+    """Where publishing goes on."""
+    return Place(cursor.position, cursor.event_id)
 
 
 def page_behind(connection: Connection, place: Place, limit: int) -> Page:
@@ -67,9 +72,9 @@ def _overtaken(connection: Connection, events: list[EventView], end: Place) -> l
     return events_for_sending(connection, [key for key in keys if key[2] < newest[key[:2]]])
 
 
-def oldest_unpublished(connection: Connection, stream: str, since: datetime | None) -> datetime | None:
+def oldest_unpublished(connection: Connection, stream: str, now: datetime, keep: timedelta | None) -> datetime | None:
     """When the first event was saved that is not in the stream yet; ``None`` if all are in it."""
     cursor = cursor_of(connection, stream)
-    place = Place(cursor.position, cursor.event_id) if cursor else first_place(connection, since)
+    place = place_of(cursor) if cursor else first_place(connection, now, keep)
     events, _ = list_events(connection, READER, EventFilter(behind=place, limit=1))
     return datetime.fromtimestamp((events[0].id.int >> 80) / 1000, UTC) if events else None

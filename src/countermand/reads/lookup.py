@@ -10,11 +10,11 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, union
 
 from countermand.domain.parties import PartyKind
-from countermand.domain.search import key_of_email, key_of_name, key_of_payment, spellings_of, words_of
+from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
 from countermand.ids import read
-from countermand.reads.beginnings import Way, near, newest_that_begin, orders_that_begin, orders_titled
+from countermand.reads.beginnings import Way, by_sku, newest_that_begin, orders_that_begin, orders_titled
 from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
-from countermand.reads.terms import key_columns
+from countermand.reads.terms import key_columns, keys_from
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import Engine, TooBroadError, engine_of
@@ -131,9 +131,9 @@ def _newest_of(connection: Connection, way: Way, count: int) -> Sequence[Record]
     if not way:
         return []
     firsts = [_newest(each).limit(count).subquery(f"branch_{place}") for place, each in enumerate(way)]
-    together = union(*(select(*key_columns(first.name)).select_from(first) for first in firsts)).subquery("found")
+    together = union(*map(keys_from, firsts)).subquery("found")
     found = key_columns("found")
-    newest = select(*found).select_from(together).order_by(found.placed_at.desc(), found.order_id.desc())
+    newest = keys_from(together).order_by(found.placed_at.desc(), found.order_id.desc())
     return connection.execute(newest.limit(count)).all()
 
 
@@ -174,7 +174,7 @@ def _whole(scope: Scope, text: str) -> dict[str, Way]:
         "number": list(_by_number(scope, int(text))) if re.fullmatch("[0-9]{1,10}", text) else [],
         "id": list(_by_id(scope, text)),
         "tracking_number": [_shipped(scope, text)],
-        "sku": _by_sku(scope, text),
+        "sku": by_sku(scope, text, whole=True),
         "payment_reference": _by_key(scope, key_of_payment(text)),
         "email": _by_key(scope, key_of_email(text)) if "@" in text else [],
         "name": list(_by_name(scope, words)) if words else [],
@@ -186,13 +186,6 @@ def _begun(engine: Engine, scope: Scope, text: str) -> dict[str, Way]:
     newest = newest_that_begin(scope, text)
     ways = {name: [*way, *newest.get(name, ())] for name, way in orders_that_begin(scope, text).items()}
     return ways | {"title": orders_titled(engine, scope, text)}
-
-
-def _by_sku(scope: Scope, text: str) -> Way:
-    """The newest of each index, as a SKU is in any number of orders."""
-    columns = ("retailer_id", "order_id", "placed_at")
-    found = near(scope, t.lines, "sku_folded", spellings_of(text), columns, whole=True)
-    return [select(*key_columns(each.name)).select_from(each).distinct() for each in found]
 
 
 def _by_number(scope: Scope, number: int) -> Iterator[Any]:
@@ -229,7 +222,7 @@ def _by_name(scope: Scope, words: list[str]) -> Iterator[Any]:
     for query in _by_key(scope, key_of_name([first])):
         near = _newest(query).limit(CHECKED_MAX).subquery("first")
         has_others = (_has_key(key_of_name([word]), f"word_{n}") for n, word in enumerate(others))
-        yield select(*key_columns("first")).select_from(near).where(*has_others)
+        yield keys_from(near).where(*has_others)
 
 
 def _shipped(scope: Scope, tracking_number: str) -> Select[*tuple[Any, ...]]:

@@ -28,7 +28,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.search import term_of_sku, term_of_word, words_of
 from countermand.reads.lookup import Lookup, orders_found
 from countermand.reads.scope import Scope, as_indexed, line_scope, order_scope, retailer_of
-from countermand.reads.terms import exists_by_key, has_part, key_columns, keys_with_terms
+from countermand.reads.terms import exists_by_key, has_part, key_columns, keys_from, keys_with_terms
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
@@ -154,7 +154,7 @@ def keys_looked_up(
         # Looked at in each order that is found: no index by retailer or time is to lead to them.
         such = [_some_order(found, and_(true(), *mine, *_placed(orders.placed_at, wanted)))]
         fit = (*such, *_checks(scope, wanted, found))
-        return select(*found).select_from(keys.subquery("looked_up")).where(*fit)
+        return keys_from(keys.subquery("looked_up")).where(*fit)
 
     behind = (place.placed_at, place.id) if place else None
     how = None if wanted == OrderFilter() else narrowed

@@ -34,6 +34,11 @@ def key_columns(name: str) -> KeyColumns:
     )
 
 
+def keys_from(found: Any) -> Select[*tuple[Any, ...]]:
+    """The keys in such a subquery."""
+    return select(*key_columns(found.name)).select_from(found)
+
+
 def keys_with_terms(
     engine: Engine, scope: Scope, terms: Sequence[str], *, begin: bool, most: int | None = None
 ) -> Select[*tuple[Any, ...]]:

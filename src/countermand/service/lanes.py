@@ -11,7 +11,6 @@ from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
-from uuid import UUID
 
 import structlog
 from sqlalchemy import Connection
@@ -28,8 +27,7 @@ from countermand.service.numbers import EventIds, NoNumbers, Numbers, numbers_ne
 from countermand.service.reporting import report_changes
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import CommitUnknownError, Database
-
-Pair = tuple[int, UUID]
+from countermand.store.outbox import Pair
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000

@@ -1,4 +1,4 @@
-"""Notices: for each endpoint that is to be told of something, a row that a worker sends."""
+"""Notices: one row for each message that an endpoint is to get. A worker sends it."""
 
 from datetime import datetime
 from uuid import UUID

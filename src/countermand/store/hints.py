@@ -12,9 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from countermand.store.engines.protocol import Channel
-
-Pair = tuple[int, UUID]
-"""A partition and an endpoint with new notices."""
+from countermand.store.outbox import Pair
 
 GATHER_S: Final = 0.05
 """How long a hint waits for company: a busy process sends twenty a second, and no more."""

@@ -56,7 +56,7 @@ class Count:
         self.bucket = settled.bucket
         self.owed -= told
         if settled.granted < wanted:
-            back_s = (1 - settled.bucket.left) * self.quota.window_s / self.quota.calls
+            back_s = self.quota.seconds_for(1 - settled.bucket.left)
             self.refused_until = now + min(REFUSED_FOR_S, back_s)
 
 

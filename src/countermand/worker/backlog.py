@@ -36,8 +36,8 @@ class BacklogReader:
         metrics.ESCALATED.set(found.escalated)
         metrics.JOBS_OPEN.set(found.jobs_open)
         if self._stream:
-            since = now - self._stream_keep if self._stream_keep else None
-            oldest = await self._database.read(partial(oldest_unpublished, stream=self._stream, since=since))
+            question = partial(oldest_unpublished, stream=self._stream, now=now, keep=self._stream_keep)
+            oldest = await self._database.read(question)
             metrics.STREAM_OLDEST_SECONDS.set(_since(oldest, now))
         metrics.BACKLOG_READ.set(now.timestamp())
         return found

@@ -26,7 +26,7 @@ from countermand.documents.events import write
 from countermand.ids import Clock, show
 from countermand.observability import metrics
 from countermand.outlets.event_stream import EventStream, Message, StreamError
-from countermand.reads.event_stream import READER, Page, first_place, page_behind
+from countermand.reads.event_stream import READER, Page, first_place, page_behind, place_of
 from countermand.reads.events import EventView, Place
 from countermand.store import event_streams
 from countermand.store.engines.protocol import Database
@@ -96,7 +96,7 @@ class EventStreamPublisher:
         published = 0
         while self._partitions.fence(OWNING_PARTITION) == fence:
             cursor = await self._looked_at(fence)
-            page = await self._database.read(partial(page_behind, place=_place(cursor), limit=self._page))
+            page = await self._database.read(partial(page_behind, place=place_of(cursor), limit=self._page))
             if not page.events:
                 # What is behind it is looked through once.
                 self._cursor = replace(cursor, position=page.end.position, event_id=page.end.id)
@@ -126,8 +126,7 @@ class EventStreamPublisher:
         return self._cursor
 
     async def _begin(self, made_at: datetime, sequence: int, fence: int, why: str) -> Cursor:
-        since = self._clock() - self._keep if self._keep else None
-        place = await self._database.read(partial(first_place, since=since))
+        place = await self._database.read(partial(first_place, now=self._clock(), keep=self._keep))
         return await self._refill(
             Cursor(
                 stream=self._stream.name,
@@ -174,7 +173,7 @@ class EventStreamPublisher:
             first = min(found.new, default=last + 1)
             if first <= cursor.sequence:
                 return await self._go_back(cursor, first - 1, fence)
-            last = max(last, *found.new) if found.new else last
+            last = max([last, *found.new])
         self._heard_at = self._monotonic()
         return await self._kept(replace(cursor, sequence=last, position=page.end.position, event_id=page.end.id), fence)
 
@@ -201,10 +200,6 @@ def waves(events: Iterable[EventView]) -> Iterator[list[EventView]]:
         turns[counts[line]].append(event)
         counts[line] += 1
     yield from turns.values()
-
-
-def _place(cursor: Cursor) -> Place:
-    return Place(cursor.position, cursor.event_id)
 
 
 def _read_place(after: str | None) -> Place | None:

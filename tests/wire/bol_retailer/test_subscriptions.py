@@ -50,12 +50,6 @@ async def shop(world_of_sellers: RetailerSeller) -> RetailerSeller:
     return await new_retailer_seller(world_of_sellers.world, world_of_sellers.seller.http)
 
 
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with Receiver() as listening:
-        yield listening
-
-
 def wanted(url: str, *resources: str, **more: Any) -> dict[str, Any]:
     return {"resources": list(resources or BOTH), "url": url, "subscriptionType": "WEBHOOK", **more}
 

@@ -304,6 +304,11 @@ class Terms:
     party: UUID | None = None
     most: int | None = None
 
+    def written(self, *, both: str, either: str, beginning: str) -> str:
+        """In the query language of an index, which has its own words for these."""
+        groups = [f"({either.join(group)})" if len(group) > 1 else group[0] for group in self.whose]
+        return both.join([*groups, *(f"{term}{beginning if self.begin else ''}" for term in self.all)])
+
 
 def ping(connection: Connection) -> None:
     """Ask the database for nothing, to see that it answers."""

@@ -60,7 +60,7 @@ class SubscriptionCalls:
         return await self._queued(act, ProcessEvent.CREATE_SUBSCRIPTION, "")
 
     async def update_subscription(self, request: Request) -> Reply:
-        """PUT: the seller wants to be told of other things, elsewhere, or not for a while."""
+        """PUT: the seller changes the resources of a subscription or its URL, or switches it off or on."""
         wanted, target = wanted_subscription(request.body, self._services.settings.address_rules), _target(request)
         act = partial(self._subscriptions.update, who=self._who(request), target=target, wanted=wanted)
         return await self._queued(act, ProcessEvent.UPDATE_SUBSCRIPTION, target)

@@ -55,7 +55,6 @@ from countermand.store.engines.protocol import (
 )
 from countermand.store.tables import metadata
 
-_WORDS: Final = PostgresWords()
 _OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS TEXT), 0))")
@@ -73,7 +72,7 @@ class PostgresEngine:
 
     name = "postgresql"
     one_writer = False
-    words: Words = _WORDS
+    words: Words = PostgresWords()
 
     # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
     retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
@@ -175,8 +174,7 @@ class PostgresEngine:
 
     def keys_by_terms(self, wanted: Terms) -> Select[*tuple[Any, ...]]:
         """By a function that asks the index before row-level security, and row-level security as well."""
-        groups = [f"({' | '.join(group)})" if len(group) > 1 else group[0] for group in wanted.whose]
-        words = " & ".join([*groups, *(f"{term}:*" if wanted.begin else term for term in wanted.all)])
+        words = wanted.written(both=" & ", either=" | ", beginning=":*")
         party, most = bindparam("party", wanted.party, Id), bindparam("most", wanted.most, BigInteger)
         found = func.parts_with_words(cast(words, postgresql.TSQUERY), _SEEN, party, most).table_valued(
             column("retailer_id", Id), column("order_id", Id), column("placed_at", Instant), name="found"

@@ -148,8 +148,7 @@ class SqliteEngine:
 
     def keys_by_terms(self, wanted: Terms) -> Select[*tuple[Any, ...]]:
         """In the query language of FTS5, which finds them in the order of their numbers, or the other way round."""
-        groups = [f"({' OR '.join(group)})" if len(group) > 1 else group[0] for group in wanted.whose]
-        words = " AND ".join([*groups, *(f"{term}*" if wanted.begin else term for term in wanted.all)])
+        words = wanted.written(both=" AND ", either=" OR ", beginning="*")
         searched, parts = t.order_search.c, t.order_parts.c
         keys = select(searched.retailer_id, searched.order_id, searched.placed_at)
         keys = keys.where(text("order_search MATCH :terms").bindparams(terms=words))
