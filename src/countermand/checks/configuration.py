@@ -6,7 +6,7 @@ Nothing is written, sent or paid. Every other party is asked something that chan
 import asyncio
 import resource
 from collections.abc import AsyncIterator, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +16,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from countermand.checks.finding import Finding, fine, warning, wrong
 from countermand.checks.settings_rules import judge_settings
 from countermand.domain.dates import write_moment
-from countermand.ids import Clock, system_clock
+from countermand.ids import Clock, moment_of, system_clock
 from countermand.keyring import Keyring, KeyringError
 from countermand.outlets.event_stream import StreamError
 from countermand.outlets.registry import open_event_stream
@@ -113,7 +113,7 @@ async def _keys(settings: Settings, database: Database) -> Finding:
 
 def _clock(connection: Connection, now: datetime) -> Finding:
     newest = newest_place(connection)
-    at = datetime.fromtimestamp((newest.id.int >> 80) / 1000, UTC) if newest else now
+    at = moment_of(newest.id) if newest else now
     if at - now > OFF_MAX:
         return wrong(
             "clock",

@@ -1,13 +1,14 @@
 """The journal as a stream of a broker gets it: page by page in the order of the feed, each line in its own order."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from countermand.domain.parties import PartyKind
+from countermand.ids import moment_of
 from countermand.reads.events import (
     EventFilter,
     EventView,
@@ -77,4 +78,4 @@ def oldest_unpublished(connection: Connection, stream: str, now: datetime, keep:
     cursor = cursor_of(connection, stream)
     place = place_of(cursor) if cursor else first_place(connection, now, keep)
     events, _ = list_events(connection, READER, EventFilter(behind=place, limit=1))
-    return datetime.fromtimestamp((events[0].id.int >> 80) / 1000, UTC) if events else None
+    return moment_of(events[0].id) if events else None
