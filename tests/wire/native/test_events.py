@@ -118,7 +118,10 @@ async def test_from_page_to_page_none_is_missed_and_old_ones_come_once(native: N
         seen += [each["subject"] for each in found["events"]]
         query["after"] = found["next"]
     assert seen == made
-    assert (await page(native, **query))["next"] == query["after"]
+    found = await page(native, **query)
+    assert found["events"] == []
+    one_more = str(await native.line())
+    assert [each["subject"] for each in await listed(native, after=found["next"])] == [one_more]
 
 
 async def test_none_comes_twice_though_it_is_young(native: Native) -> None:
