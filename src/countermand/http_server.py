@@ -22,7 +22,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from countermand.observability import metrics
-from countermand.wire.limits import Asgi
+from countermand.wire.limits import ARRIVED, Asgi
 from countermand.wire.replies import BUSY
 from countermand.wire.response import LEAVES, Reply, Scope, json_reply, leaves_bytes_unframed
 
@@ -65,6 +65,11 @@ def _written(reply: Reply, *, ends: bool) -> bytes:
     named = ((b"content-type", reply.media_type), (b"content-length", b"%d" % len(reply.body)), *reply.headers)
     lines = [b"HTTP/1.1 %d %s" % (reply.status, phrase.encode()), *(b"%s: %s" % each for each in named)]
     return b"\r\n".join([*lines, *([b"connection: close"] if ends else []), b"", reply.body])
+
+
+def _arrived(cycle: RequestResponseCycle) -> bytes | None:
+    """The body of a call, if it is there as a whole."""
+    return None if cycle.more_body else bytes(cycle.body)
 
 
 def plainly_busy(_: Scope) -> Reply:
@@ -311,7 +316,8 @@ class Connection(HttpToolsProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Answer a call, which counts until its work is done, also if its caller has gone."""
         leave = partial(self._guard.answering.discard, cycle)
-        cast("dict[str, Any]", cycle.scope)[LEAVES] = partial(self._has_no_end, cycle)
+        scope = cast("dict[str, Any]", cycle.scope)
+        scope[LEAVES], scope[ARRIVED] = partial(self._has_no_end, cycle), partial(_arrived, cycle)
 
         async def counted(scope: Any, receive: Any, send: Any) -> None:
             try:

@@ -47,7 +47,7 @@ def arriving(*parts: bytes, then: str = "end") -> Receive:
 @pytest.mark.parametrize("parts", [(), (b"",), (b"ab",), (b"a", b"b"), (b"a", b"", b"b", b"")])
 @pytest.mark.parametrize("timeout_s", [0, 10])
 async def test_a_body_is_read_whole_however_it_is_framed(parts: tuple[bytes, ...], timeout_s: float) -> None:
-    body = await limits.read_body(arriving(*parts), max_bytes=10, timeout_s=timeout_s)
+    body = await limits.read_body({}, arriving(*parts), max_bytes=10, timeout_s=timeout_s)
     assert body == b"".join(parts)
 
 
@@ -63,23 +63,23 @@ async def test_a_body_is_read_whole_however_it_is_framed(parts: tuple[bytes, ...
 )
 async def test_one_byte_too_many_is_too_large(parts: tuple[bytes, ...], fits: bool) -> None:
     if fits:
-        assert len(await limits.read_body(arriving(*parts), max_bytes=10, timeout_s=1)) == 10
+        assert len(await limits.read_body({}, arriving(*parts), max_bytes=10, timeout_s=1)) == 10
         return
     with pytest.raises(limits.BodyTooLargeError):
-        await limits.read_body(arriving(*parts), max_bytes=10, timeout_s=1)
+        await limits.read_body({}, arriving(*parts), max_bytes=10, timeout_s=1)
 
 
 async def test_what_follows_a_body_that_is_too_large_is_not_read() -> None:
     receive = arriving(b"x" * 11, b"more", b"and more")
     with pytest.raises(limits.BodyTooLargeError):
-        await limits.read_body(receive, max_bytes=10, timeout_s=1)
+        await limits.read_body({}, receive, max_bytes=10, timeout_s=1)
     assert (await receive())["body"] == b"more"
 
 
 @pytest.mark.parametrize("parts", [(), (b"{",), (b"{", b" ", b" ")], ids=["nothing", "one byte", "three bytes"])
 async def test_a_body_that_stops_arriving_is_too_slow(parts: tuple[bytes, ...]) -> None:
     with anyio.fail_after(HANGS_S), pytest.raises(limits.BodyTooSlowError):
-        await limits.read_body(arriving(*parts, then="silence"), max_bytes=10, timeout_s=0.02)
+        await limits.read_body({}, arriving(*parts, then="silence"), max_bytes=10, timeout_s=0.02)
 
 
 async def test_a_body_that_drips_is_cut_at_the_deadline_of_the_whole() -> None:
@@ -90,14 +90,27 @@ async def test_a_body_that_drips_is_cut_at_the_deadline_of_the_whole() -> None:
         return {"type": "http.request", "body": b"", "more_body": True}
 
     with anyio.fail_after(HANGS_S), pytest.raises(limits.BodyTooSlowError):
-        await limits.read_body(drip, max_bytes=10, timeout_s=0.05)
+        await limits.read_body({}, drip, max_bytes=10, timeout_s=0.05)
 
 
 @pytest.mark.parametrize("parts", [(), (b"{",)])
 @pytest.mark.parametrize("timeout_s", [0, 10])
 async def test_a_caller_that_goes_away_is_no_empty_body(parts: tuple[bytes, ...], timeout_s: float) -> None:
     with pytest.raises(limits.BodyTooSlowError):
-        await limits.read_body(arriving(*parts, then="gone"), max_bytes=10, timeout_s=timeout_s)
+        await limits.read_body({}, arriving(*parts, then="gone"), max_bytes=10, timeout_s=timeout_s)
+
+
+async def test_a_body_that_has_arrived_is_not_waited_for() -> None:
+    async def never() -> Any:
+        raise AssertionError
+
+    for whole in (b"", b"x" * 10):
+        scope = {limits.ARRIVED: partial(bytes, whole)}
+        assert await limits.read_body(scope, never, max_bytes=10, timeout_s=1) == whole
+    with pytest.raises(limits.BodyTooLargeError):
+        await limits.read_body({limits.ARRIVED: partial(bytes, 11)}, never, max_bytes=10, timeout_s=1)
+    on_its_way = {limits.ARRIVED: lambda: None}
+    assert await limits.read_body(on_its_way, arriving(b"a", b"b"), max_bytes=10, timeout_s=1) == b"ab"
 
 
 # JSON

@@ -177,7 +177,8 @@ class Console:
             raise PageError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "This is not a form", wrong.sentence, wrong.header)
         settings = self._services.settings
         most = min(settings.body_max_bytes, BYTES_MAX)
-        return read_form(await limits.read_body(receive, max_bytes=most, timeout_s=settings.body_timeout_s))
+        timeout_s = settings.body_timeout_s
+        return read_form(await limits.read_body(call.scope, receive, max_bytes=most, timeout_s=timeout_s))
 
     async def _session(self, call: Incoming) -> WebSession | None:
         """Who is logged in. A cookie that is none of ours counts as a guess."""

@@ -1,7 +1,7 @@
 """How much a caller may send, how deep, and how slowly: bounds that hold before anything is understood."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,13 +23,21 @@ class BodyTooSlowError(Exception):
     """The body did not arrive in time, or the caller went away."""
 
 
-async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
+ARRIVED: Final = "countermand.arrived"
+"""Where the scope of a call has what tells the body, once it is there as a whole, and ``None`` before."""
+
+
+async def read_body(scope: Mapping[str, Any], receive: Receive, *, max_bytes: int, timeout_s: float) -> bytes:
     """The whole body, however it is framed. A ``timeout_s`` of 0 waits as long as the caller likes.
 
     Raises:
         BodyTooLargeError: it is longer than ``max_bytes``; the rest is not read.
         BodyTooSlowError: it took longer than ``timeout_s`` in all, or the connection ended.
     """
+    arrived: Callable[[], bytes | None] = scope.get(ARRIVED, _nothing)
+    if (whole := arrived()) is not None:
+        _check_size(whole, max_bytes)
+        return whole
     deadline = asyncio.get_running_loop().time() + timeout_s if timeout_s else None
     message = await _receive_by(receive, deadline)
     body: bytes = message.get("body", b"")
@@ -42,6 +50,10 @@ async def read_body(receive: Receive, *, max_bytes: int, timeout_s: float) -> by
         chunks += message.get("body", b"")
         _check_size(chunks, max_bytes)
     return bytes(chunks)
+
+
+def _nothing() -> None:
+    """A server that does not tell what has arrived."""
 
 
 async def _receive_by(receive: Receive, deadline: float | None) -> Any:
@@ -102,7 +114,7 @@ def bounded(app: Asgi, refuse: Asgi, *, bounds: Callable[[Any], Bounds], timeout
 
     async def within(most: Bounds, scope: Any, receive: Receive, send: Any) -> None:
         try:
-            body = await read_body(receive, max_bytes=most.max_bytes, timeout_s=timeout_s)
+            body = await read_body(scope, receive, max_bytes=most.max_bytes, timeout_s=timeout_s)
             if most.values_max is not None:
                 _check_json(body, most.values_max)
         except (BodyTooLargeError, BodyTooSlowError, MalformedJsonError) as error:

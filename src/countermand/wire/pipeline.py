@@ -106,7 +106,7 @@ class Endpoint(Generic[R]):
         if operation is None:
             return self._dialect.other_verb(scope, self._methods)
         most = settings.order_max_bytes if operation.has_lines else settings.body_max_bytes
-        body = await read_body(receive, max_bytes=most, timeout_s=settings.body_timeout_s)
+        body = await read_body(scope, receive, max_bytes=most, timeout_s=settings.body_timeout_s)
         return await operation.answer(self._dialect.request(scope, body, caller, operation))
 
 

@@ -61,7 +61,9 @@ class _Payments:
             raise CallError(Problem.UNSUPPORTED_MEDIA_TYPE, unsupported.sentence, unsupported.header)
         await self._throttle.check_hint(name, scope)
         settings = self._settings
-        body = await limits.read_body(receive, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s)
+        body = await limits.read_body(
+            scope, receive, max_bytes=settings.body_max_bytes, timeout_s=settings.body_timeout_s
+        )
         try:
             notified = provider.read_webhook(_headers(scope), body)
         except ForgedError as error:

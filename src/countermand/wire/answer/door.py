@@ -123,7 +123,7 @@ class AnswerDoor:
             title, status = later("This is not a form that a browser sent"), status_of(Problem.UNSUPPORTED_MEDIA_TYPE)
             raise PageError(status, title, Message(unsupported.sentence), headers=(unsupported.header,))
         most = min(self._settings.body_max_bytes, messages.BYTES_MAX)
-        body = await limits.read_body(receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
+        body = await limits.read_body(scope, receive, max_bytes=most, timeout_s=self._settings.body_timeout_s)
         return messages.read_form(body, answers)
 
     async def _give(self, visit: Visit, form: messages.Form) -> Reply:

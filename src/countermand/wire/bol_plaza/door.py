@@ -7,8 +7,6 @@ from importlib.resources import files
 from typing import Final, TypeVar
 from urllib.parse import parse_qs
 
-from starlette.routing import Route, Router
-
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
@@ -25,6 +23,7 @@ from countermand.wire.bol_plaza import errors, messages, views, writing
 from countermand.wire.bol_plaza.auth import PlazaAuth
 from countermand.wire.bol_plaza.meaning import Request, is_of_another_second, once_for, used_signature
 from countermand.wire.bol_plaza.vocabulary import Version
+from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
@@ -47,12 +46,10 @@ _RETAILER: Final = frozenset({PartyKind.RETAILER})
 
 def plaza_door(services: Services) -> Door:
     """The door, and whatever else Plaza may have had under its root."""
-    routes = PlazaCalls(services).routes()
-    router = Router(routes, default=_no_such_call, redirect_slashes=False)
     return Door(
         name=DOOR,
         prefixes=("/services/",),
-        app=router,
+        app=Paths(PlazaCalls(services).apps(), otherwise=_no_such_call),
         refuse_host=_refuse_host,
         busy=errors.busy,
         failed=errors.failed,
@@ -100,16 +97,18 @@ class PlazaCalls:
         self._auth, self._dialect = PlazaAuth(services), Dialect(services)
         self._process_url = f"{services.settings.base_url}{ROOT}/process-status/v2/"
 
-    def routes(self) -> list[Route]:
-        """Each call, and the schemas that describe them."""
+    def apps(self) -> dict[str, limits.Asgi]:
+        """What answers at each path: the calls, and the schemas that describe them."""
         by_path: dict[str, list[Operation[Request]]] = {}
         for operation in self._operations():
             by_path.setdefault(operation.path, []).append(operation)
         auth, dialect, settings = self._auth, self._dialect, self._settings
-        routes = [Route(ROOT + path, Endpoint(auth, dialect, settings, *calls)) for path, calls in by_path.items()]
+        apps: dict[str, limits.Asgi] = {
+            ROOT + path: Endpoint(auth, dialect, settings, *calls) for path, calls in by_path.items()
+        }
         for folder, name in (("v2/", "plazaapi.xsd"), ("", "serviceerror-1.5.xsd")):
-            routes.append(Route(f"/services/xsd/{folder}{name}", _Schema(name)))
-        return routes
+            apps[f"/services/xsd/{folder}{name}"] = _Schema(name)
+        return apps
 
     def _operations(self) -> tuple[Operation[Request], ...]:
         return (

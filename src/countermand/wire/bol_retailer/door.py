@@ -7,8 +7,6 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
-from starlette.routing import Route, Router
-
 from countermand.admin.callers import Caller
 from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
@@ -36,6 +34,7 @@ from countermand.wire.bol_retailer.subscriptions import DOOR, SubscriptionCalls
 from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
+from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
 from countermand.wire.response import JSON, Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
@@ -56,13 +55,12 @@ _RETAILER: Final = frozenset({PartyKind.RETAILER})
 def retailer_door(services: Services) -> Door:
     """The door, and whatever else bol may have under its roots."""
     dialect = Dialect(services)
-    routes = [Route(TOKENS, _Token(services, dialect)), *RetailerCalls(services, dialect).routes()]
-    router = Router(routes, default=_Refusal(dialect), redirect_slashes=False)
+    apps: dict[str, limits.Asgi] = {TOKENS: _Token(services, dialect), **RetailerCalls(services, dialect).apps()}
     return Door(
         name=DOOR,
         prefixes=PREFIXES,
         paths=frozenset({TOKENS}),
-        app=router,
+        app=Paths(apps, otherwise=_Refusal(dialect)),
         refuse_host=_Refusal(dialect),
         busy=dialect.busy,
         failed=dialect.failed,
@@ -128,19 +126,18 @@ class RetailerCalls:
         self._process_url = f"{services.settings.base_url}/shared/process-status/"
         self.subscriptions = SubscriptionCalls(services, self._process_url)
 
-    def routes(self) -> list[Route]:
-        """Each path with its calls, and below ``-demo`` with those of the sandbox."""
+    def apps(self) -> dict[str, limits.Asgi]:
+        """What answers at each path, and below ``-demo`` in the sandbox."""
         sandbox = Sandbox(self._process_url.replace("/shared/", "/shared-demo/"))
         operations = [*_operations(self), *(_in_sandbox(each) for each in _operations(sandbox))]
         by_path: dict[str, list[Operation[Request]]] = {}
         for operation in operations:
             by_path.setdefault(operation.path, []).append(operation)
         auth, dialect, settings = self._auth, self._dialect, self._settings
-        described = Route(DESCRIPTION, _Description(description(operations, settings.base_url)))
-        return [
-            described,
-            *(Route(path, Endpoint(auth, dialect, settings, *calls)) for path, calls in by_path.items()),
-        ]
+        return {
+            DESCRIPTION: _Description(description(operations, settings.base_url)),
+            **{path: Endpoint(auth, dialect, settings, *calls) for path, calls in by_path.items()},
+        }
 
     # Writing
 
@@ -305,7 +302,7 @@ class _Token:
         note_operation("token")
         if scope["method"] != "POST":
             return self._dialect.other_verb(scope, ("POST",))
-        body = await read_body(receive, max_bytes=TOKEN_MAX_BYTES, timeout_s=self._timeout_s)
+        body = await read_body(scope, receive, max_bytes=TOKEN_MAX_BYTES, timeout_s=self._timeout_s)
         return await self._endpoint.reply(scope, body)
 
 
@@ -327,7 +324,6 @@ _NO_SUCH_CALL: Final = RetailerError(Problem.NOT_FOUND, "There is no such call."
 
 
 def _operations(calls: "RetailerCalls | Sandbox") -> tuple[Operation[Request], ...]:
-    # A call is looked for in this order: first what is called most.
     subscriptions = calls.subscriptions
     return (
         _call("PUT", "/retailer/orders/cancellation", calls.cancel_item, "PUT cancellation"),

@@ -1,6 +1,5 @@
 """The calls of CRUX in both its generations, in DRF's shape and order (docs/crux.md)."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -8,8 +7,6 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-from starlette.routing import Route, Router
 
 from countermand.admin import sessions
 from countermand.admin.callers import Caller, Permission
@@ -40,6 +37,7 @@ from countermand.wire.crux import errors, meaning, messages, views
 from countermand.wire.crux.auth import CruxAuth
 from countermand.wire.crux.meaning import Request
 from countermand.wire.passwords import CrowdedError
+from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation, answered, submitted
 from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, leaves_bytes_unframed, send_reply
@@ -58,14 +56,12 @@ _BOTH: Final = _RETAILER | _SUPPLIER
 
 def crux_door(services: Services) -> Door:
     """The door, and all paths that begin like its calls."""
-    routes = CruxCalls(services).routes()
-    router = Router(routes=routes, default=_no_such_call, redirect_slashes=False)
     prefixes = ("/orders/", "/organizations/", "/timp/")
     return Door(
         name=DOOR,
         prefixes=prefixes,
         paths=frozenset({"/orders"}),
-        app=router,
+        app=Paths(CruxCalls(services).apps(), otherwise=_no_such_call),
         refuse_host=_refuse_host,
         busy=errors.busy,
         failed=errors.failed,
@@ -113,16 +109,16 @@ class CruxCalls:
         self._auth = CruxAuth(services)
         self._passwords = services.passwords
 
-    def routes(self) -> list[Route]:
-        """Each call under both prefixes, with and without its final slash."""
-        routes: list[Route] = []
+    def apps(self) -> dict[str, limits.Asgi]:
+        """What answers at each path: every call under both prefixes, with and without its final slash."""
+        apps: dict[str, limits.Asgi] = {}
         for prefix in ("", "/timp"):
-            routes += _both_spellings(prefix + "/organizations/user-login/", _Login(self, timp=bool(prefix)))
+            apps |= _both_spellings(prefix + "/organizations/user-login/", _Login(self, timp=bool(prefix)))
             for operation in self._operations():
                 dialect = self._dialect(operation, timp=bool(prefix))
                 endpoint = Endpoint(self._auth, dialect, self._settings, operation)
-                routes += _both_spellings(prefix + operation.path, endpoint)
-        return routes
+                apps |= _both_spellings(prefix + operation.path, endpoint)
+        return apps
 
     def _dialect(self, operation: Operation[Request], *, timp: bool) -> Dialect:
         seed = operation.method == "DELETE" and not timp
@@ -251,7 +247,7 @@ class CruxCalls:
         """What a stranger says to log in, which is short."""
         settings = self._settings
         most = min(LOGIN_MAX_BYTES, settings.body_max_bytes)
-        body = await limits.read_body(receive, max_bytes=most, timeout_s=settings.body_timeout_s)
+        body = await limits.read_body(scope, receive, max_bytes=most, timeout_s=settings.body_timeout_s)
         return messages.read_json(scope, body) if body else {}
 
     async def log_in(self, body: Any, address: str) -> Reply:
@@ -379,10 +375,6 @@ async def _refuse_host(scope: Scope, _receive: limits.Receive, send: Send) -> No
     await send_reply(send, _closing(reply, scope))
 
 
-def _both_spellings(path: str, endpoint: Endpoint[Request] | _Login) -> list[Route]:
-    if path.endswith(":path}/"):
-        # A path may hold line breaks, which Starlette's pattern does not match.
-        route = Route(path[:-1], endpoint)
-        route.path_regex = re.compile(route.path_regex.pattern, re.DOTALL)
-        return [route]
-    return [Route(path, endpoint), Route(path[:-1], endpoint)]
+def _both_spellings(path: str, app: limits.Asgi) -> dict[str, limits.Asgi]:
+    short = path.removesuffix("/")
+    return {short: app} if short.endswith(":path}") else {path: app, short: app}
