@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from countermand.wire.limits import Asgi
-from countermand.wire.paths import Paths
+from countermand.wire.router import Paths
 
 pytestmark = pytest.mark.anyio
 

@@ -23,11 +23,10 @@ from countermand.wire.bol_plaza import errors, messages, views, writing
 from countermand.wire.bol_plaza.auth import PlazaAuth
 from countermand.wire.bol_plaza.meaning import Request, is_of_another_second, once_for, used_signature
 from countermand.wire.bol_plaza.vocabulary import Version
-from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, header, header_values, leaves_bytes_unframed, send_reply
-from countermand.wire.router import Door
+from countermand.wire.router import Door, Paths
 from countermand.wire.services import Services
 
 T = TypeVar("T")

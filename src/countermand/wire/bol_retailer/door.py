@@ -34,11 +34,10 @@ from countermand.wire.bol_retailer.subscriptions import DOOR, SubscriptionCalls
 from countermand.wire.bol_retailer.views import answer
 from countermand.wire.bol_retailer.vocabulary import PAGE
 from countermand.wire.limits import Receive, read_body
-from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
 from countermand.wire.response import JSON, Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
-from countermand.wire.router import Door
+from countermand.wire.router import Door, Paths
 from countermand.wire.services import Services
 
 T = TypeVar("T")

@@ -37,11 +37,10 @@ from countermand.wire.crux import errors, meaning, messages, views
 from countermand.wire.crux.auth import CruxAuth
 from countermand.wire.crux.meaning import Request
 from countermand.wire.passwords import CrowdedError
-from countermand.wire.paths import Paths
 from countermand.wire.pipeline import Endpoint, Operation, answered, submitted
 from countermand.wire.replies import REPLIES, CallError, Problem
 from countermand.wire.response import Reply, Scope, Send, json_reply, leaves_bytes_unframed, send_reply
-from countermand.wire.router import Door
+from countermand.wire.router import Door, Paths
 from countermand.wire.services import Services
 
 DOOR: Final = "crux"
