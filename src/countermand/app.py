@@ -17,7 +17,7 @@ from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
 from countermand.store.hints import Hints
-from countermand.store.outbox import Pair
+from countermand.store.engines.protocol import Pair
 from countermand.wire.auth import CredentialUses
 from countermand.wire.rates import SharedQuotas
 from countermand.worker import Worker

@@ -22,6 +22,7 @@ CHANGERS: Final = ("change_exactly", "change_any", "change_returning")
 
 COUNTED: Final = {
     "store/engines/postgresql/engine.py": "Texts: a batch counts its rows, and a RowUpdate says how many it changed.",
+    "store/engines/citus/engine.py": "The same for each retailer.",
     "store/engines/sqlite/engine.py": "The same on SQLite.",
     "store/statements.py": "Statements of the write road, which holds the locks of these rows.",
     "store/feed.py": "A text that is carried out by change_any.",

@@ -1989,6 +1989,7 @@ CHANGES: Final = {
     # A row by its key, of which there is one for each stream.
     "store.event_streams.keep",
     # What stands above as parts of a page.
+    "store.events.events_by_key",
     "documents.expanded.expanded_cancellations",
     "documents.notices.notices_shown",
     "documents.timeline.timeline_of",
@@ -1999,6 +2000,7 @@ CHANGES: Final = {
     "reads.shipments.with_contents",
     # Parts of run_batch, which has questions above.
     "store.handovers.hand_over",
+    "service.load.by_retailer",
     "service.load.load",
     "service.load.lock",
     "service.load_money.load_accounts",
@@ -2110,6 +2112,10 @@ CHANGES: Final = {
     "store.outbox.workers",
     "store.revisions.agreements_changed",
     # The schema, not what is in it.
+    *(
+        f"store.engines.citus.spreading.{name}"
+        for name in ("begin_moving", "check_ready", "layout", "moving", "placed", "stop_giving_shards")
+    ),
     # The whole database, once: when it is kept, and when it is put back. Of restores there are few.
     "store.engines.postgresql.backup.check_empty",
     "store.engines.postgresql.backup.dump",

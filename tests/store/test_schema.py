@@ -30,11 +30,11 @@ from sqlalchemy.sql.functions import FunctionElement
 from countermand.store import statements
 from countermand.store import tables as t
 from countermand.store.columns import one_of, pair_of
-from countermand.store.tables import REFERENCE_TABLES, metadata
+from countermand.store.tables import WITHOUT_RETAILER, metadata
 from tests.store.speaking import WISH, Sale, new_sale
 from tests.support.world import World
 
-DISTRIBUTED = [table for table in metadata.sorted_tables if table.name not in REFERENCE_TABLES]
+DISTRIBUTED = [table for table in metadata.sorted_tables if table.name not in WITHOUT_RETAILER]
 tables = pytest.mark.parametrize("table", DISTRIBUTED, ids=[table.name for table in DISTRIBUTED])
 
 
@@ -143,7 +143,7 @@ def _is_check(constraint: Constraint) -> bool:
 
 
 def test_small_shared_tables_are_named_and_are_few() -> None:
-    assert {table.name for table in metadata.sorted_tables} >= REFERENCE_TABLES
+    assert {table.name for table in metadata.sorted_tables} >= WITHOUT_RETAILER
     assert len(DISTRIBUTED) >= 11
     assert all("retailer_id" in table.columns for table in DISTRIBUTED)
 
@@ -159,7 +159,7 @@ def test_every_key_leads_with_the_retailer(table: Table) -> None:
         leading = next(iter(index.columns)).name
         assert leading == "retailer_id" or index.name in LED_BY_OTHERS, index
     for key in table.foreign_key_constraints:
-        assert key.referred_table.name not in REFERENCE_TABLES
+        assert key.referred_table.name not in WITHOUT_RETAILER
         first = key.elements[0]
         assert (first.parent, first.column) == (table.c.retailer_id, key.referred_table.c.retailer_id), key
         assert key.ondelete is None
@@ -233,7 +233,7 @@ def _names(condition: Any, column: Any) -> bool:
 def test_a_statement_names_the_retailer_of_every_table_it_touches(statement: Any) -> None:
     assert len(STATEMENTS) >= 20
     for table in _tables_of(statement):
-        if table.name in REFERENCE_TABLES:
+        if table.name in WITHOUT_RETAILER:
             continue
         if isinstance(statement, Insert):
             assert not table.c.retailer_id.nullable

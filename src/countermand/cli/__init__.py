@@ -28,7 +28,7 @@ countermand carries a cancellation from the one who ordered to the one who holds
   countermand timeline can_0190...                   the whole story of a line
 
 Run the service:   check   serve   worker   doctor   config show   migrate   backup   restore
-                   export   demo   completion
+                   export   db status|distribute|rebalance   demo   completion
 Who takes part:    party add|list|deactivate|activate   user add|list|disable|enable|password|log-out
                    token create|list|rename|revoke   plaza-key create|list|revoke
                    client-credentials create|list|revoke   audit

@@ -61,6 +61,7 @@ for noun, help_text, verbs in (
     ),
     ("refund", "What a person does about a refund.", {"refunds": ("paid", "close", "retry", "correct")}),
     ("payment", "The payments of an order.", {"payments": ("add", "capture", "list")}),
+    ("db", "The servers that the database is spread over.", {"spreading": ("status", "distribute", "rebalance")}),
     ("policy", "What retailers and suppliers agreed on.", {"policies": ("show", "set")}),
 ):
     group = App(name=noun, help=help_text)

@@ -434,19 +434,17 @@ def _party_name(column: Column[Any]) -> ScalarSelect[str]:
     return select(t.parties.c.name).where(t.parties.c.id == column).correlate(column.table).scalar_subquery()
 
 
-def _policy_asked_under() -> ScalarSelect[UUID]:
+def _policy_asked_under() -> ColumnElement[UUID]:
     """The version that holds for it: that of its two parties before that of the retailer with everybody (EC-33)."""
     policies, asks = t.policies.c, t.cancellations.c
-    pair = or_(policies.fulfiller_id == asks.fulfiller_id, policies.fulfiller_id == ANY_FULFILLER)
     # A version that is newer than the ask is another one with the same number.
-    mine = (
+    mine = select(policies.id).where(
         policies.retailer_id == asks.retailer_id,
-        pair,
         policies.version == asks.policy_version,
         policies.since <= func.coalesce(asks.moved_at, asks.asked_at),
     )
-    own_first = policies.fulfiller_id == ANY_FULFILLER
-    return select(policies.id).where(*mine).order_by(own_first).limit(1).correlate(t.cancellations).scalar_subquery()
+    whose = (policies.fulfiller_id == asks.fulfiller_id, policies.fulfiller_id == ANY_FULFILLER)
+    return func.coalesce(*(mine.where(each).correlate(t.cancellations).scalar_subquery() for each in whose))
 
 
 CANCELLATIONS: Final = select(

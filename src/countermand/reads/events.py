@@ -1,10 +1,8 @@
 """Events as each party may read them: the feed, those that are sent to endpoints, and the timeline of one order."""
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +19,6 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.domain.events import MONEY
 from countermand.domain.parties import PartyKind
@@ -39,7 +36,6 @@ from countermand.reads.scope import (
 from countermand.store import feed
 from countermand.store import tables as t
 from countermand.store.columns import PairList, Record, pair_of
-from countermand.store.engines.protocol import Engine, engine_of
 from countermand.store.events import events_by_key
 from countermand.store.views import view
 
@@ -433,10 +429,8 @@ def events_for_sending(connection: Connection, keys: Collection[tuple[UUID, UUID
 
     One statement for any number of events.
     """
-    engine = engine_of(connection)
-    shown = engine.words.id_in_json
-    given = json.dumps([(shown(retailer), shown(line), seq) for retailer, line, seq in set(keys)])
-    return [view(EventView, row) for row in connection.execute(_envelopes_by_key(engine), {"keys": given})]
+    found = events_by_key(connection, _ENVELOPE_COLUMNS, set(keys))
+    return [view(EventView, row) for row in found]
 
 
 def _in_order(connection: Connection, keys: Sequence[Record]) -> list[EventView]:
@@ -495,9 +489,7 @@ _ENVELOPES: Final = (
 )
 
 
-@cache
-def _envelopes_by_key(engine: Engine) -> TextualSelect:
-    return events_by_key(engine, _ENVELOPES.selected_columns)
+_ENVELOPE_COLUMNS: Final = tuple(_ENVELOPES.selected_columns)
 
 
 def timeline(connection: Connection, scope: Scope, subject: UUID) -> list[PastEvent]:

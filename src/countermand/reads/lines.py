@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, and_, bindparam, select
+from sqlalchemy import Connection, Select, bindparam, select
 
 from countermand.reads.scope import (
     Scope,
+    is_numbered,
     line_scope,
     retailer_of,
 )
@@ -56,9 +57,7 @@ def line_of_bol_number(connection: Connection, number: int) -> LineRow | None:
     """The line with this number of bol's, of any retailer. For operators."""
     if number > NUMBER_END:
         return None
-    numbers = t.line_numbers.c
-    of_line = and_(numbers.retailer_id == t.lines.c.retailer_id, numbers.line_id == t.lines.c.id)
-    query = select(t.lines).join(t.line_numbers, of_line).where(numbers.number == number)
+    query = select(t.lines).where(*is_numbered(number))
     return view_or_none(LineRow, connection.execute(query).first())
 
 

@@ -13,7 +13,7 @@ from countermand.domain.parties import PartyKind
 from countermand.domain.search import key_of_email, key_of_name, key_of_payment, words_of
 from countermand.ids import read
 from countermand.reads.beginnings import Way, by_sku, newest_that_begin, orders_that_begin, orders_titled
-from countermand.reads.scope import Scope, is_cancellation, line_scope, order_scope, retailer_of
+from countermand.reads.scope import Scope, is_cancellation, is_numbered, line_scope, order_scope, retailer_of
 from countermand.reads.terms import key_columns, keys_from
 from countermand.store import tables as t
 from countermand.store.columns import Record
@@ -193,9 +193,7 @@ def _by_number(scope: Scope, number: int) -> Iterator[Any]:
     if number > NUMBER_END:
         return
     yield _order(scope, t.orders.c.number == number)
-    numbers = t.line_numbers.c
-    of_line = and_(numbers.retailer_id == t.lines.c.retailer_id, numbers.line_id == t.lines.c.id)
-    yield _line(scope, numbers.number == number).join(t.line_numbers, of_line)
+    yield _line(scope, *is_numbered(number))
 
 
 def _by_id(scope: Scope, text: str) -> Iterator[Any]:

@@ -173,13 +173,10 @@ def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str
 
 def account_by_order(connection: Connection, scope: Scope, order: UUID) -> OrderAccount | Refusal:
     """The money of an order. A supplier is shown no such order."""
-    home, money = t.id_directory.c, t.order_money.c
-    query = (
-        select(home.retailer_id, home.id, money.terms, money.cancelled, money.given_back)
-        .join(t.orders, t.named_by(home.id, t.orders))
-        .outerjoin(t.order_money, t.named_by(home.id, t.order_money))
-    )
-    row = connection.execute(query.where(home.id == order)).first()
+    orders, money = t.orders.c, t.order_money.c
+    query = select(orders.retailer_id, orders.id, money.terms, money.cancelled, money.given_back)
+    query = query.outerjoin(t.order_money, t.named_by(orders.id, t.order_money))
+    row = connection.execute(query.where(orders.retailer_id == retailer_of(order), orders.id == order)).first()
     if row is None or not _may_see(scope, row.retailer_id):
         return UNKNOWN_ORDER
     if row.terms is None:

@@ -23,6 +23,16 @@ def retailer_of(subject: UUID) -> ScalarSelect[UUID]:
     return select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject).scalar_subquery()
 
 
+def is_numbered(number: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The line with this number of bol's, of any retailer: found by the whole of its key as well."""
+    numbers = t.line_numbers.c
+    of_it = numbers.number == number
+    return (
+        t.lines.c.retailer_id == select(numbers.retailer_id).where(of_it).scalar_subquery(),
+        t.lines.c.id == select(numbers.line_id).where(of_it).scalar_subquery(),
+    )
+
+
 def is_cancellation(cancellation: UUID) -> ColumnElement[bool]:
     """The cancellation with this id: a look into an index for each state, as its id names no retailer."""
     return and_(t.cancellations.c.state.in_([state.value for state in State]), t.cancellations.c.id == cancellation)

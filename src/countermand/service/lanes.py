@@ -22,12 +22,11 @@ from countermand.observability import metrics, tracing
 from countermand.observability.calls import SUBJECTS_MAX, current_call
 from countermand.service.batch import BatchResult, run_batch
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.load import about
+from countermand.service.load import about, by_retailer
 from countermand.service.numbers import EventIds, NoNumbers, Numbers, numbers_needed
 from countermand.service.reporting import report_changes
 from countermand.service.workspace import LaneState, More, MoreNeededError
-from countermand.store.engines.protocol import CommitUnknownError, Database
-from countermand.store.outbox import Pair
+from countermand.store.engines.protocol import SIDE_BY_SIDE, CommitUnknownError, Database, Pair, UnavailableError
 
 BATCH_MAX: Final = 64
 QUEUE_MAX: Final = 10_000
@@ -71,6 +70,9 @@ class Lane:
         self._clock = clock
         self._new_id = new_id
         self._state = LaneState(database.engine)
+        self._states: asyncio.Queue[LaneState] = asyncio.LifoQueue()
+        for _ in range(SIDE_BY_SIDE):
+            self._states.put_nowait(LaneState(database.engine))
         self.wake = wake
         self.committed: Callable[[], None] = lambda: None
         self._waiting: deque[_Waiting] = deque()
@@ -145,8 +147,32 @@ class Lane:
             saved = [call for call in calls if not call.dry_run]
             others = iter(await self._outcomes(saved) if saved else ())
             return [await self._dry_run(call) if call.dry_run else next(others) for call in calls]
+        if self._database.engine.one_retailer:
+            return await self._side_by_side(calls)
+        return await self._together(calls, self._state)
+
+    async def _side_by_side(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        """A transaction for each retailer. Several are under way at once, each with what its own state has read."""
+        engine = self._database.engine
         try:
-            return await self._transact(calls)
+            places = await self._database.read(lambda connection: by_retailer(connection, calls, engine))
+        except UnavailableError:
+            return [Failed()] * len(calls)
+        outcomes: dict[int, Outcome] = {}
+
+        async def one(mine: Sequence[int]) -> None:
+            state = await self._states.get()
+            try:
+                outcomes.update(zip(mine, await self._together([calls[place] for place in mine], state), strict=True))
+            finally:
+                self._states.put_nowait(state)
+
+        await asyncio.gather(*map(one, places))
+        return [outcomes[place] for place in range(len(calls))]
+
+    async def _together(self, calls: Sequence[Call], state: LaneState) -> Sequence[Outcome]:
+        try:
+            return await self._transact(calls, state)
         except CommitUnknownError:
             metrics.BATCHES.add("unknown")
             log.exception("commit_unknown", calls=len(calls))
@@ -157,19 +183,19 @@ class Lane:
         outcomes: list[Outcome] = []
         try:
             for call in calls:
-                outcomes.append(await self._alone(call))  # noqa: PERF401 - what was done before an error counts
+                outcomes.append(await self._alone(call, state))  # noqa: PERF401 - what was done before an error counts
         except OSError:
             log.exception("database_away", calls=len(calls) - len(outcomes))
         return outcomes + [Failed()] * (len(calls) - len(outcomes))
 
     async def _dry_run(self, call: Call) -> Outcome:
         try:
-            return await self._alone(call)
+            return await self._alone(call, self._state)
         except OSError:
             log.exception("database_away", calls=1)
             return Failed()
 
-    async def _alone(self, call: Call) -> Outcome:
+    async def _alone(self, call: Call, state: LaneState) -> Outcome:
         """The outcome of a call in a transaction of its own.
 
         Raises:
@@ -177,7 +203,7 @@ class Lane:
         """
         for attempt in range(1, TRIES + 1):
             try:
-                return (await self._transact([call]))[0]
+                return (await self._transact([call], state))[0]
             except CommitUnknownError:
                 log.exception("commit_unknown", calls=1)
                 return Failed(unknown=True)
@@ -192,8 +218,8 @@ class Lane:
                 return Failed()
         raise AssertionError("unreachable")
 
-    async def _transact(self, calls: Sequence[Call]) -> Sequence[Outcome]:
-        numbers = self._state.numbers
+    async def _transact(self, calls: Sequence[Call], state: LaneState) -> Sequence[Outcome]:
+        numbers = state.numbers
         needed = 0 if calls[0].dry_run else numbers_needed(calls)
         size = numbers.lacking(needed) if needed else 0
         if size:
@@ -203,7 +229,7 @@ class Lane:
                 # The block may not be ours: another process may get it.
                 numbers.forget()
                 raise
-        result = await self._written(calls)
+        result = await self._written(calls, state)
         self.committed()
         if result.wake:
             self.wake(result.wake)
@@ -212,18 +238,18 @@ class Lane:
         report_changes(result.events, result.asked_at, result.refunds)
         return result.outcomes
 
-    async def _written(self, calls: Sequence[Call]) -> BatchResult:
+    async def _written(self, calls: Sequence[Call], state: LaneState) -> BatchResult:
         """The result of a batch. If more must be loaded, which is rare, it starts again."""
         more = More()
         while True:
             try:
-                return await self._database.write(partial(self._batch, calls, more))
+                return await self._database.write(partial(self._batch, calls, state, more))
             except MoreNeededError as error:
                 more = error.more
 
-    def _batch(self, calls: Sequence[Call], more: More, connection: Connection) -> BatchResult:
+    def _batch(self, calls: Sequence[Call], state: LaneState, more: More, connection: Connection) -> BatchResult:
         dry_run = calls[0].dry_run
-        state = replace(self._state, numbers=NoNumbers(), event_ids=EventIds()) if dry_run else self._state
+        state = replace(state, numbers=NoNumbers(), event_ids=EventIds()) if dry_run else state
         return run_batch(connection, calls, self._clock, self._new_id, state, more, dry_run=dry_run)
 
 

@@ -87,6 +87,18 @@ def about(command: Command | PlaceOrder) -> UUID:
     return line or order
 
 
+def by_retailer(connection: Connection, calls: Sequence[Call], engine: Engine) -> list[list[int]]:
+    """The places of the calls that are about one retailer, for each; those that name nothing known are together."""
+    known = _by_id(connection, calls)
+    homes = _homes(connection, known, engine)
+    found: dict[UUID, list[int]] = {}
+    for place, call in enumerate(known):
+        placed = call.command.retailer if isinstance(call.command, PlaceOrder) else None
+        retailer = placed or call.retailer or homes.get(about(call.command), NO_LINE)
+        found.setdefault(retailer, []).append(place)
+    return list(found.values())
+
+
 # The lines, and their locks
 
 
@@ -159,8 +171,7 @@ def _homes(connection: Connection, calls: Sequence[Call], engine: Engine) -> dic
         rows = connection.execute(sql.RETAILERS_OF, {"ids": sorted(anybodys)})
         found |= {row.id: row.retailer_id for row in rows}
     if speakers:
-        rows = connection.execute(engine.retailers_of_speakers, {"speakers": sorted(speakers)})
-        found |= {row.id: row.retailer_id for row in rows}
+        found |= engine.retailers_of_speakers(connection, sorted(speakers))
     return found
 
 

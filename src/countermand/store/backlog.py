@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Table, bindparam, func, litera
 from countermand.store import outbox
 from countermand.store import tables as t
 from countermand.store.columns import IdList, one_of
-from countermand.store.outbox import Pair
+from countermand.store.engines.protocol import Pair
 
 COUNTED_MAX: Final = 10_000
 """So many are counted at most: beyond that, one more says nothing."""

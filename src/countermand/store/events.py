@@ -4,13 +4,15 @@ Written as text, because the order in which the tables are looked into must not 
 a table that has just grown it took every key but the retailer's for worthless, and read all events of a retailer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Label, Text, bindparam, text
+from sqlalchemy import Connection, Label, text
 from sqlalchemy.sql.selectable import TextualSelect
 
-from countermand.store.engines.protocol import Engine
+from countermand.store.columns import Record
+from countermand.store.engines.protocol import Engine, EventKey, engine_of
 
 _JOINS: Final = {
     "events": ("retailer_id = {key0} AND line_id = {key1} AND seq = {key2}", "CROSS"),
@@ -28,17 +30,23 @@ _PARTIES: Final = (
 )
 
 
-def events_by_key(engine: Engine, columns: Iterable[Any]) -> TextualSelect:
-    """These columns of ``events``, its line, order, cancellation and parties, for the keys in the parameter ``keys``.
+def events_by_key(connection: Connection, columns: Sequence[Any], keys: Collection[EventKey]) -> Iterator[Record]:
+    """These columns of ``events``, its line, order, cancellation and parties, for these keys.
 
-    ``keys`` is a JSON array of arrays: retailer, line, ``seq``. The parties are named retailer, fulfiller and actor.
+    The parties are named retailer, fulfiller and actor.
     """
+    engine = engine_of(connection)
+    query = _by_key(engine, tuple(columns))
+    for given in engine.keys_given(keys):
+        yield from connection.execute(query, given)
+
+
+@cache
+def _by_key(engine: Engine, columns: tuple[Any, ...]) -> TextualSelect:
     named = {column.name: column.element if isinstance(column, Label) else column for column in columns}
     wanted = ", ".join(f"{_table(column)}.{column.name} AS {name}" for name, column in named.items())
     query = text(f"SELECT {wanted} FROM {engine.looked_up_in_turn(_JOINS)}{_PARTIES}")  # noqa: S608 - no input
-    return query.bindparams(bindparam("keys", type_=Text())).columns(
-        **{name: column.type for name, column in named.items()}
-    )
+    return query.columns(**{name: column.type for name, column in named.items()})
 
 
 def _table(column: Any) -> str:

@@ -11,8 +11,7 @@ from itertools import islice
 from typing import Final
 from uuid import UUID
 
-from countermand.store.engines.protocol import Channel
-from countermand.store.outbox import Pair
+from countermand.store.engines.protocol import Channel, Pair
 
 GATHER_S: Final = 0.05
 """How long a hint waits for company: a busy process sends twenty a second, and no more."""

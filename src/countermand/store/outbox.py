@@ -7,16 +7,13 @@ endpoint, so that a thousand endpoints with ten thousand waiting notices each co
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
-    Text,
     bindparam,
     delete,
     false,
@@ -24,24 +21,19 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
-from sqlalchemy.sql.selectable import TextualSelect
 
 from countermand.store import tables as t
 from countermand.store.changes import change_any, change_exactly
-from countermand.store.columns import Id, IdList, Instant, NumberList, one_of
-from countermand.store.engines.protocol import Engine, RowUpdate, engine_of
+from countermand.store.columns import Id, IdList, NumberList, one_of
+from countermand.store.engines.protocol import Pair, RowUpdate, engine_of
 from countermand.store.engines.words import words_of
 from countermand.store.revisions import agreements_changed
 from countermand.store.views import views
-
-Pair = tuple[int, UUID]
-"""A partition and an endpoint: where notices wait in the order in which they are due."""
 
 
 class partition_of_column(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
@@ -127,16 +119,16 @@ def overdue(
 
 def waiting(connection: Connection, now: datetime, partitions: Collection[int]) -> list[Pair]:
     """Where notices of these partitions are due to endpoints that may be sent to, or that are no more."""
-    found = connection.execute(_heads(engine_of(connection)), {"partitions": sorted(partitions), "now": now})
+    found = connection.execute(engine_of(connection).heads, {"partitions": sorted(partitions), "now": now})
     return [(row.partition, row.endpoint_id) for row in found]
 
 
 def due(connection: Connection, now: datetime, pairs: Iterable[Pair], most: int) -> Sequence[DueNotice]:
     """The first ``most`` notices that are due of each pair."""
-    engine = engine_of(connection)
-    given = orjson.dumps([(partition, engine.words.id_in_json(endpoint)) for partition, endpoint in pairs])
-    parameters = {"pairs": given.decode(), "now": now, "most": most}
-    return views(DueNotice, connection.execute(_firsts(engine), parameters))
+    return views(DueNotice, engine_of(connection).first_notices(connection, _DUE, list(pairs), now, most))
+
+
+_DUE: Final = tuple(field.name for field in fields(DueNotice))
 
 
 def revision(connection: Connection) -> int:
@@ -365,52 +357,3 @@ def release(connection: Connection, worker: str, numbers: Collection[int]) -> No
     mine = (one_of(t.partitions.c.number, bindparam("numbers", type_=NumberList())), t.partitions.c.owner == worker)
     change = update(t.partitions).where(*mine).values(owner=None, lease_until=None)
     change_any(connection, change, {"numbers": sorted(numbers)})
-
-
-# Statements whose text differs by engine
-
-
-@cache
-def _heads(engine: Engine) -> TextualSelect:
-    """A loose index scan: from endpoint to endpoint, never from notice to notice."""
-    return (
-        text(
-            f"""
-        WITH RECURSIVE heads(partition, endpoint_id) AS (
-            SELECT given.number, (
-                SELECT n.endpoint_id FROM notices AS n WHERE n.partition = given.number AND n.state = 'due'
-                ORDER BY n.endpoint_id LIMIT 1
-            ) FROM {engine.words.numbers_given("partitions")} AS given
-            UNION ALL
-            SELECT heads.partition, (
-                SELECT n.endpoint_id FROM notices AS n
-                WHERE n.partition = heads.partition AND n.state = 'due' AND n.endpoint_id > heads.endpoint_id
-                ORDER BY n.endpoint_id LIMIT 1
-            ) FROM heads WHERE heads.endpoint_id IS NOT NULL
-        )
-        SELECT heads.partition, heads.endpoint_id FROM heads
-        JOIN endpoints ON endpoints.id = heads.endpoint_id
-            AND (endpoints.state = 'removed' OR (endpoints.state = 'active' AND endpoints.unconfirmed_since IS NULL))
-        WHERE (
-            SELECT n.due_at FROM notices AS n
-            WHERE n.partition = heads.partition AND n.endpoint_id = heads.endpoint_id AND n.state = 'due'
-            ORDER BY n.due_at LIMIT 1
-        ) <= :now
-        """  # noqa: S608 - no input
-        )
-        .bindparams(bindparam("partitions", type_=NumberList()), bindparam("now", type_=Instant()))
-        .columns(partition=Integer(), endpoint_id=Id)
-    )
-
-
-@cache
-def _firsts(engine: Engine) -> TextualSelect:
-    """The first few of each pair."""
-    columns = {field.name: t.notices.c[field.name].type for field in fields(DueNotice)}
-    return (
-        text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {engine.first_notices}")  # noqa: S608 - no input
-        .bindparams(
-            bindparam("pairs", type_=Text()), bindparam("now", type_=Instant()), bindparam("most", type_=Integer())
-        )
-        .columns(**columns)
-    )

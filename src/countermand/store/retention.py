@@ -152,7 +152,9 @@ def purge(connection: Connection, sweep: Sweep, retailer: UUID | None, before: d
     keys = [tuple(row)[: len(columns)] for row in rows]
     old = [each for each, row in zip(keys, rows, strict=True) if row.is_old]
     # Looked at once more: what was replayed meanwhile is not old any more.
-    deleted = change_any(connection, delete(sweep.table).where(key.in_(old), sweep.old(before))) if old else 0
+    mine = [] if retailer is None else [sweep.table.c.retailer_id == retailer]
+    change = delete(sweep.table).where(*mine, key.in_(old), sweep.old(before))
+    deleted = change_any(connection, change) if old else 0
     return Page(deleted=deleted, after=keys[-1] if len(rows) == PAGE else None)
 
 

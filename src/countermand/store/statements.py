@@ -1,5 +1,6 @@
 """Every statement of the write road, by name. All are set-based: one execution serves a whole batch."""
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -53,7 +54,7 @@ def retailers_of_speakers(**words: str) -> TextualSelect:
     """The same of those that their speakers have to do with, or had: pairs of an order or a line, and a party.
 
     What is another's gives no row, like what is absent, and the same is looked up for both: a row that is fetched, and
-    dropped later, is found by its time. Each engine has its own form of it.
+    dropped later, is found by its time. Each engine has its own words for it.
     """
     return (
         text(_RETAILERS_OF_SPEAKERS.format(**words))
@@ -404,6 +405,56 @@ TAKE_NUMBERS = (
     .returning(t.number_blocks.c.next_number)
 )
 """Reserve a block of numbers, in a transaction of its own (hi/lo). No row when all that fit in 31 bits are spent."""
+
+
+_HEADS: Final = """
+    WITH RECURSIVE heads(partition, endpoint_id) AS (
+        SELECT given.number, (
+            SELECT n.endpoint_id FROM notices AS n WHERE n.partition = given.number AND n.state = 'due'
+            ORDER BY n.endpoint_id LIMIT 1
+        ) FROM {given} AS given
+        UNION ALL
+        SELECT heads.partition, (
+            SELECT n.endpoint_id FROM notices AS n
+            WHERE n.partition = heads.partition AND n.state = 'due' AND n.endpoint_id > heads.endpoint_id
+            ORDER BY n.endpoint_id LIMIT 1
+        ) FROM heads WHERE heads.endpoint_id IS NOT NULL
+    )
+    SELECT heads.partition, heads.endpoint_id FROM heads
+    JOIN endpoints ON endpoints.id = heads.endpoint_id
+        AND (endpoints.state = 'removed' OR (endpoints.state = 'active' AND endpoints.unconfirmed_since IS NULL))
+    WHERE (
+        SELECT n.due_at FROM notices AS n
+        WHERE n.partition = heads.partition AND n.endpoint_id = heads.endpoint_id AND n.state = 'due'
+        ORDER BY n.due_at LIMIT 1
+    ) <= :now
+    """
+
+
+def heads(given: str) -> TextualSelect:
+    """Where notices are due to endpoints that may be sent to, or that are no more, in the partitions of ``given``.
+
+    A loose index scan: from endpoint to endpoint, never from notice to notice.
+    """
+    return pairs_of_notices(_HEADS.format(given=given))
+
+
+def pairs_of_notices(statement: str) -> TextualSelect:
+    """A statement that gives partitions and endpoints, for the partitions and the time of its parameters."""
+    return (
+        text(statement)
+        .bindparams(bindparam("partitions", type_=NumberList()), bindparam("now", type_=Instant()))
+        .columns(partition=Integer(), endpoint_id=Id)
+    )
+
+
+def first_notices(source: str, columns: Collection[str]) -> TextualSelect:
+    """These columns of the first few notices that are due of some pairs: ``source`` is an engine's way to them."""
+    return (
+        text(f"SELECT {', '.join(f'n.{name}' for name in columns)} FROM {source}")  # noqa: S608 - no input
+        .bindparams(bindparam("now", type_=Instant()), bindparam("most", type_=Integer()))
+        .columns(**{name: t.notices.c[name].type for name in columns})
+    )
 
 
 KEPT: Final = frozenset({"connections", "order_keys"})

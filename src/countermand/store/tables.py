@@ -1,7 +1,7 @@
 """The schema. Every key leads with ``retailer_id``, so that it can be spread by retailer (docs/decisions/0002).
 
-The exceptions are small tables that every node would hold in full: parties and what belongs to one, the maps from
-a bare id or a payment to its retailer, and the blocks of numbers. ``REFERENCE_TABLES`` names them; a test holds it.
+The exceptions are parties and what belongs to one, the maps from a bare id or a payment to its retailer, and what the
+service keeps for itself. ``WITHOUT_RETAILER`` names them, and says where each stands; a test holds it.
 """
 
 from typing import Any, Final
@@ -50,34 +50,37 @@ PARTITIONS: Final = 32
 AGREEMENTS: Final = "agreements"
 """The revision that grows with every change of a policy or an endpoint, so that a lane can keep what it read."""
 
-REFERENCE_TABLES: Final = frozenset(
+WHOLE_EVERYWHERE: Final = frozenset({"parties", "endpoints", "partitions", "revisions", "score_cards"})
+"""Tables without a retailer that statements join with those of one: where tables are spread over several servers, every
+server has all of their rows. They are small, and seldom written."""
+
+BY_OWN_KEY: Final = {"id_directory": "id", "line_numbers": "number", "payment_directory": "reference"}
+"""Maps that grow with the orders. Where tables are spread, each is spread by what it is asked for."""
+
+AT_ONE_PLACE: Final = frozenset(
     {
-        "parties",
         "users",
         "credentials",
-        "endpoints",
         "signature_keys",
         "audit",
         "owner_mails",
-        "id_directory",
-        "line_numbers",
-        "payment_directory",
         "number_blocks",
         "feed",
         "event_streams",
-        "partitions",
         "quota_counts",
         "workers",
-        "revisions",
         "restores",
         "schema_window",
-        "score_cards",
         "jobs",
         "job_parts",
         "job_rows",
         "saved_views",
     }
 )
+"""Tables without a retailer that no statement joins with those of one. They stay where they are when others are spread:
+a position in the feed, for one, is counted by one server."""
+
+WITHOUT_RETAILER: Final = WHOLE_EVERYWHERE | BY_OWN_KEY.keys() | AT_ONE_PLACE
 
 
 ENCRYPTED_KEY: Final = "kind = 'plaza_key' AND secret IS NOT NULL AND revoked_at IS NULL"
@@ -100,6 +103,11 @@ FAILING: Final = "failing_since IS NOT NULL"
 OPEN_JOB: Final = "state IN ('queued', 'running')"
 WAITS_HELD: Final = f"{WAITS} AND {HELD_BY_ANOTHER}"
 ESCALATED: Final = f"{WAITS} AND awaiting IS NULL AND NOT agreed"
+
+
+def spread_by(table: str) -> str | None:
+    """The column that a table is spread by over several servers; ``None`` where it is not spread."""
+    return BY_OWN_KEY.get(table) if table in WITHOUT_RETAILER else "retailer_id"
 
 
 def _refers(column: str, table: Table) -> ForeignKeyConstraint:
@@ -342,7 +350,7 @@ policies = Table(
     Column("set_by", Text, nullable=False),
     Column("id", Id, comment="made of the time; every row has one"),
     PrimaryKeyConstraint("retailer_id", "fulfiller_id", "version"),
-    Index(None, "id", unique=True),
+    Index(None, "id"),
     Index(None, "fulfiller_id", "id"),
 )
 
@@ -654,7 +662,7 @@ judgements = Table(
     _refers("cancellation_id", cancellations),
     CheckConstraint("reason <> ''", name="reason"),
     Index(None, "retailer_id", "line_id"),
-    Index(None, "id", unique=True),
+    Index(None, "id"),
     Index(None, "party_id", "id"),
     Index(None, "cancellation_id"),
 )

@@ -19,8 +19,7 @@ from countermand.observability import metrics
 from countermand.outlets.event_stream import EventStream
 from countermand.payments.provider import Provider
 from countermand.service.lanes import Lanes
-from countermand.store.engines.protocol import Database
-from countermand.store.outbox import Pair
+from countermand.store.engines.protocol import Database, Pair
 from countermand.worker.backlog import BACKLOG_EVERY_S, BacklogReader
 from countermand.worker.deadlines import Deadlines
 from countermand.worker.event_stream import EventStreamPublisher

@@ -39,8 +39,8 @@ from countermand.reads.scope import Scope
 from countermand.reads.subjects import Subject, subjects_of
 from countermand.store import attempts, outbox, owner_mails
 from countermand.store.attempts import AttemptRow
-from countermand.store.engines.protocol import Database
-from countermand.store.outbox import DueNotice, Pair, Settlement
+from countermand.store.engines.protocol import Database, Pair
+from countermand.store.outbox import DueNotice, Settlement
 from countermand.worker.leases import Monotonic, Partitions
 from countermand.worker.pace import pause_s
 from countermand.worker.scheduler import READ_AGAIN_BELOW, Queue, QueuedNotice, SendScheduler

@@ -4,11 +4,15 @@ from typing import Any, Final
 
 from sqlalchemy import make_url
 
+from countermand.store.engines.citus.engine import CitusEngine
 from countermand.store.engines.postgresql.engine import PostgresEngine
 from countermand.store.engines.protocol import Database, Engine, Opening, UnsafeDatabaseError
 from countermand.store.engines.sqlite.engine import SqliteEngine
 
 ENGINES: Final[tuple[Engine, ...]] = (PostgresEngine(), SqliteEngine())
+
+_CITUS: Final = CitusEngine()
+"""Has PostgreSQL's addresses: whether it is one, the server says."""
 
 
 async def open_database(url: str, **how: Any) -> Database:
@@ -18,7 +22,17 @@ async def open_database(url: str, **how: Any) -> Database:
         UnsafeDatabaseError: its address makes no sense, or its settings, or the library's version, would lose
             acknowledged calls.
     """
-    return await engine_for(url).open(url, Opening(**how))
+    opening = Opening(**how)
+    database = await engine_for(url).open(url, opening)
+    try:
+        is_citus = isinstance(database.engine, PostgresEngine) and await database.read(_CITUS.is_there)
+    except BaseException:
+        await database.close()
+        raise
+    if not is_citus:
+        return database
+    await database.close()
+    return await _CITUS.open(url, opening)
 
 
 def shown(url: str) -> str:

@@ -4,10 +4,10 @@ All engines run the same synchronous functions over a SQLAlchemy connection. Wha
 asked of ``engine_of(connection)``, and of ``Words`` where a single value or condition is written.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, Table
@@ -22,6 +22,18 @@ T = TypeVar("T")
 Work = Callable[[Connection], T]
 Rows = Sequence[dict[str, Any]]
 
+Speakers = Sequence[tuple[UUID, UUID]]
+"""An order or a line, each with the party that says something about it."""
+
+Pair = tuple[int, UUID]
+"""A partition and an endpoint: where notices wait in the order in which they are due."""
+
+EventKey = tuple[UUID, UUID, int]
+"""A retailer, one of its lines, and which event of that."""
+
+Found: TypeAlias = Sequence[Row[*tuple[Any, ...]]]
+"""Rows of a result, whatever their columns."""
+
 Touched = Collection[tuple[UUID, datetime]]
 """Parties whose scorecards may change, each with when the line was ordered that they change by."""
 
@@ -33,6 +45,8 @@ Pairs = Sequence[tuple[UUID, UUID]] | Sequence[tuple[UUID, int]]
 
 Records = Sequence[Row[*tuple[Any, ...]]]
 """Rows of a result, whatever their columns."""
+SIDE_BY_SIDE: Final = 4
+"""Where a transaction is about one retailer, so many of a lane are under way at once."""
 
 _ENGINE: Final = "countermand_engine"
 
@@ -53,6 +67,10 @@ class TooBroadError(Exception):
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(f"This reads more than it may in {limit_s:g} s, so it was stopped.")
+
+
+class UnspreadableError(Exception):
+    """The tables cannot be spread over several servers, or not now. The message says why, and what to do."""
 
 
 class CommitUnknownError(Exception):
@@ -130,6 +148,57 @@ class RestorePlan:
     """Brings it up to date, and settles what happened since."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A server that has a part of a database. ``takes_shards`` says whether it is given any."""
+
+    name: str
+    is_coordinator: bool
+    is_active: bool
+    takes_shards: bool
+    shards: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpreadTable:
+    """A table that stands on several servers. Without a ``key`` each has all of its rows."""
+
+    name: str
+    key: str | None
+    shards: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Over which servers a database is spread, and which tables are, or would be, spread by what.
+
+    ``kind`` says in words what the database is.
+    """
+
+    kind: str
+    servers: Sequence[Server] = ()
+    tables: Sequence[SpreadTable] = ()
+    lacking: Sequence[str] = ()
+    """What ``spread`` has still to do, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """How far the moving of shards is: the state of its job in the database's word, and how many are moved."""
+
+    job: int
+    state: str
+    done: int
+    total: int
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it goes on."""
+        return self.state not in ("scheduled", "running", "cancelling", "failing")
+
+
 class Words(Protocol):
     """How an engine keeps a value, and how it writes the conditions that are not the same everywhere."""
 
@@ -193,17 +262,17 @@ class Engine(Protocol):
     name: str
     one_writer: bool
     """Whether one transaction writes at a time, and one process works on the database."""
+    one_retailer: bool
+    """Whether a transaction of the write road is about the rows of one retailer, as others stand on other servers."""
     words: Words
-    retailers_of_speakers: TextualSelect
-    """See ``statements.retailers_of_speakers``, filled in."""
+    heads: TextualSelect
+    """``partition`` and ``endpoint_id``: where notices of ``:partitions`` are due ``:now``."""
     horizon: TextualSelect
     """``position``: no transaction that is still to end, or to begin, puts an event before it."""
     barrier: TextualSelect
     """``newest`` and ``oldest``: where transactions stand in this snapshot."""
     columns: TextualSelect
     """``table_name`` and ``column_name`` of what is in this database."""
-    first_notices: str
-    """What to select ``n`` from: the first few notices that are due of each of the pairs in ``:pairs``."""
 
     def __hash__(self) -> int:
         """Statements are kept by engine."""
@@ -254,11 +323,25 @@ class Engine(Protocol):
         Where ``most`` is given, those that were written last are taken, if the index is in that order.
         """
 
+    def retailers_of_speakers(self, connection: Connection, speakers: Speakers) -> Mapping[UUID, UUID]:
+        """The retailers of orders and lines that their speakers have to do with, or had.
+
+        What is another's is left out, like what is absent, and the same is looked up for both.
+        """
+
+    def first_notices(
+        self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
+    ) -> Found:
+        """These columns of the first ``most`` notices that are due of each partition and endpoint."""
+
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
-        """What to select from: the tables of ``joins``, looked into in this order for each of the keys in ``:keys``.
+        """What to select from: the tables of ``joins``, looked into in this order for each of the keys that are given.
 
         A join is a condition, in which ``{key0}`` to ``{key2}`` stand for the parts of a key, and its kind.
         """
+
+    def keys_given(self, keys: Collection[EventKey]) -> Iterable[Mapping[str, Any]]:
+        """The parameters of ``looked_up_in_turn`` for these keys: of one statement, or of several."""
 
     def update_rows(self, connection: Connection, change: "RowUpdate", rows: Rows) -> int:
         """Carry out ``change`` for each of these rows of parameters. Returns how many rows of the table it changed."""
@@ -268,6 +351,30 @@ class Engine(Protocol):
 
     def misplaced(self, connection: Connection) -> int | None:
         """Where the feed has to go on if the database came from another server, which counts from elsewhere."""
+
+    def layout(self, connection: Connection) -> Layout:
+        """Where the tables are."""
+
+    async def spread(self, database: Database, report: Progress, *, blocks_writes: bool) -> None:
+        """Spread the tables over the servers of the cluster, as far as they are not. Others go on writing meanwhile.
+
+        With ``blocks_writes`` they wait, table by table, for a server that has no logical replication.
+
+        Raises:
+            UnspreadableError: this is no cluster, or it is not ready.
+        """
+
+    async def begin_moving(self, database: Database, drained: str | None) -> Move | None:
+        """Begin to move shards, so that every server has its share; or all away from the server ``drained``.
+
+        Returns what is under way, also if it was before; ``None`` if all stand where they should.
+
+        Raises:
+            UnspreadableError: this is no cluster, or it has no such server.
+        """
+
+    def moving(self, connection: Connection, job: int) -> Move:
+        """How far it is."""
 
     def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
         """Write all that this snapshot shows into a backup. Returns how many rows each table has."""

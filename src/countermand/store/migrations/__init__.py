@@ -16,7 +16,7 @@ from countermand.store.changes import change_exactly
 from countermand.store.engines.protocol import UnsafeDatabaseError, engine_of
 from countermand.store.tables import metadata
 
-LATEST: Final = "0038"
+LATEST: Final = "0039"
 """The revision that this version of the code needs: the last one in ``versions/``."""
 
 SERVES_FROM: Final = "0035"

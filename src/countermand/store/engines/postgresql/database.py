@@ -64,7 +64,8 @@ class PostgresDatabase:
     broken off halfway would be left to the garbage collector.
     """
 
-    def __init__(self, engine: Engine, address: PostgresAddress, how: Opening) -> None:
+    def __init__(self, engine: Engine, address: PostgresAddress, how: Opening, *, at_once: int = 1) -> None:
+        """``at_once`` is how many transactions a lane has under way."""
         self.engine = engine
         self._keeps = not how.dry_run
         self._read_timeout_s = how.read_timeout_s
@@ -78,7 +79,7 @@ class PostgresDatabase:
         common = {"execution_options": options_of(engine), "json_serializer": engine.words.of_document}
         self._writer = _postgres_engine(
             connect,
-            connections=how.lanes + WORKER_WRITERS,
+            connections=how.lanes * at_once + WORKER_WRITERS,
             isolation_level="AUTOCOMMIT",
             **common,
         )

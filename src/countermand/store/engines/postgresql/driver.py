@@ -80,6 +80,15 @@ def fetch(connection: Connection, statement: str, values: Sequence[Any]) -> Sequ
     return rows
 
 
+def alone(connection: Connection, statement: str) -> None:
+    """Run a statement that is a transaction by itself, on a connection that is in none.
+
+    Raises:
+        DBAPIError: it failed.
+    """
+    _run(connection, lambda driver: driver.execute(statement), statement)
+
+
 def _begin_snapshot(adapted: Any, *_: object) -> None:
     try:
         adapted.run_async(lambda driver: driver.execute(_SNAPSHOT))

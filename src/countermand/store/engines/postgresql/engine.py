@@ -4,9 +4,10 @@ A batch is one statement, and the rows of each table travel as one JSON paramete
 for each row, took most of the time of a busy lane (docs/decisions/0012).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import orjson
@@ -34,18 +35,23 @@ from sqlalchemy.types import TypeEngine
 from countermand.store import statements as sql
 from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.columns import Id, Instant
+from countermand.store.engines.alone import OneServer
 from countermand.store.engines.postgresql import backup
-from countermand.store.engines.postgresql.address import AddressError, is_postgres, read_address
+from countermand.store.engines.postgresql.address import AddressError, PostgresAddress, is_postgres, read_address
 from countermand.store.engines.postgresql.driver import LOST_RACE, fetch, put_off
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     Database,
+    EventKey,
+    Found,
     Opening,
+    Pair,
     Pairs,
     Records,
     RestorePlan,
     Rows,
     RowUpdate,
+    Speakers,
     Terms,
     Touched,
     UnavailableError,
@@ -55,8 +61,11 @@ from countermand.store.engines.protocol import (
 )
 from countermand.store.tables import metadata
 
-_OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
-_NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+if TYPE_CHECKING:
+    from countermand.store.engines.postgresql.database import PostgresDatabase
+
+SNAPSHOT_OLDEST: Final = "CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+NEWEST: Final = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
 _HOLD: Final = text("SELECT pg_advisory_xact_lock(hashtextextended(CAST(:name AS TEXT), 0))")
 
 
@@ -67,27 +76,21 @@ _SEEN: Final[ColumnElement[str]] = literal_column(
 """What row-level security compares rows with, or that it does not bind this role."""
 
 
-class PostgresEngine:
+class PostgresEngine(OneServer):
     """See ``Engine``."""
 
     name = "postgresql"
+    kind = "This is one PostgreSQL, without Citus: all tables are on one server."
+    advice = "Install Citus and run CREATE EXTENSION citus in this database: docs/how-to/citus.md says how."
     one_writer = False
+    one_retailer = False
     words: Words = PostgresWords()
 
-    # Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
-    retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
-        keys="json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
-        id="CAST(key ->> 0 AS UUID)",
-        party="CAST(key ->> 1 AS UUID)",
-        nobody=f"CAST('{UUID(int=0)}' AS UUID)",
-        here="LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here"
-        " ON TRUE",
-        each=" OFFSET 0",
-    )
+    heads: TextualSelect = sql.heads(PostgresWords().numbers_given("partitions"))
     # The oldest transaction that still runs.
-    horizon: TextualSelect = text(f"SELECT feed.position + {_OLDEST} FROM feed").columns(position=BigInteger)  # noqa: S608 - no input
+    horizon: TextualSelect = text(f"SELECT feed.position + {SNAPSHOT_OLDEST} FROM feed").columns(position=BigInteger)  # noqa: S608 - no input
     # The bounds of the snapshot.
-    barrier: TextualSelect = text(f"SELECT {_NEWEST} AS newest, {_OLDEST} AS oldest").columns(
+    barrier: TextualSelect = text(f"SELECT {NEWEST} AS newest, {SNAPSHOT_OLDEST} AS oldest").columns(
         newest=BigInteger, oldest=BigInteger
     )
     # Not of ``information_schema``, which shows only what this role may use.
@@ -96,12 +99,6 @@ class PostgresEngine:
         " ON a.attrelid = c.oid WHERE c.relnamespace = CAST(current_schema() AS REGNAMESPACE)"
         " AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped"
     ).columns(table_name=String, column_name=String)
-    # Pair by pair.
-    first_notices = (
-        "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
-        " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
-        " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n"
-    )
 
     def serves(self, url: str) -> bool:
         """As libpq and SQLAlchemy write it."""
@@ -113,13 +110,13 @@ class PostgresEngine:
 
     async def open(self, url: str, how: Opening) -> Database:
         """Open the server's pools, and ask it whether it keeps what is committed."""
-        from countermand.store.engines.postgresql.database import PostgresDatabase, UnusableAddressError
+        from countermand.store.engines.postgresql.database import UnusableAddressError
 
         try:
             address = read_address(url)
         except AddressError as error:
             raise UnsafeDatabaseError(str(error)) from None
-        database = PostgresDatabase(self, address, how)
+        database = self.database(address, how)
         try:
             await (database.read(ping) if how.allow_weak_durability else database.check_durability())
         except UnavailableError as error:
@@ -131,6 +128,12 @@ class PostgresEngine:
             await database.close()
             raise
         return database
+
+    def database(self, address: PostgresAddress, how: Opening) -> "PostgresDatabase":
+        """The server's pools."""
+        from countermand.store.engines.postgresql.database import PostgresDatabase
+
+        return PostgresDatabase(self, address, how)
 
     def prepare_to_migrate(self, connection: Connection) -> None:
         """Two processes that start on an empty database: the second one waits, and finds nothing left to do."""
@@ -174,12 +177,23 @@ class PostgresEngine:
 
     def keys_by_terms(self, wanted: Terms) -> Select[*tuple[Any, ...]]:
         """By a function that asks the index before row-level security, and row-level security as well."""
-        words = wanted.written(both=" & ", either=" | ", beginning=":*")
         party, most = bindparam("party", wanted.party, Id), bindparam("most", wanted.most, BigInteger)
-        found = func.parts_with_words(cast(words, postgresql.TSQUERY), _SEEN, party, most).table_valued(
+        found = func.parts_with_words(cast(words(wanted), postgresql.TSQUERY), _SEEN, party, most).table_valued(
             column("retailer_id", Id), column("order_id", Id), column("placed_at", Instant), name="found"
         )
         return select(found.c.retailer_id, found.c.order_id, found.c.placed_at)
+
+    def retailers_of_speakers(self, connection: Connection, speakers: Speakers) -> Mapping[UUID, UUID]:
+        """Pair by pair, in one statement."""
+        rows = connection.execute(_RETAILERS_OF_SPEAKERS, {"speakers": speakers})
+        return {row.id: row.retailer_id for row in rows}
+
+    def first_notices(
+        self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
+    ) -> Found:
+        """Pair by pair, in one statement."""
+        given = {"pairs": _documents(pairs), "now": now, "most": most}
+        return connection.execute(_first_notices(tuple(columns)), given).all()
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """``OFFSET 0`` keeps each look-up what it is: one row by the whole of its primary key."""
@@ -191,6 +205,10 @@ class PostgresEngine:
             ending = " ON TRUE" if kind == "LEFT" else ""
             source += f" {kind} JOIN LATERAL (SELECT * FROM {table} WHERE {where} OFFSET 0) AS {table}{ending}"  # noqa: S608 - no input
         return source
+
+    def keys_given(self, keys: Collection[EventKey]) -> Iterable[Mapping[str, Any]]:
+        """All in one JSON text."""
+        return ({"keys": _documents(keys)},)
 
     def update_rows(self, connection: Connection, change: RowUpdate, rows: Rows) -> int:
         """One statement, whose rows are one parameter."""
@@ -234,6 +252,11 @@ class PostgresEngine:
             await database.write(work)
         finally:
             await database.close()
+
+
+def words(wanted: Terms) -> str:
+    """The terms in the query language of PostgreSQL's index of words."""
+    return wanted.written(both=" & ", either=" | ", beginning=":*")
 
 
 _MIGRATING: Final = 0x636D  # any number that no other user of this database locks
@@ -334,11 +357,36 @@ def _update(name: str, place: int) -> str:
     )
 
 
+def _documents(rows: Iterable[Sequence[Any]]) -> str:
+    return orjson.dumps(list(rows), default=str).decode()
+
+
 # Statements
+
+# Looked up pair by pair: ``OFFSET 0`` keeps PostgreSQL from reading a table whole instead.
+_RETAILERS_OF_SPEAKERS: Final = sql.retailers_of_speakers(
+    keys="json_array_elements(CAST(CAST(:speakers AS TEXT) AS JSON))",
+    id="CAST(key ->> 0 AS UUID)",
+    party="CAST(key ->> 1 AS UUID)",
+    nobody=f"CAST('{UUID(int=0)}' AS UUID)",
+    here="LATERAL (SELECT retailer_id FROM id_directory WHERE id = CAST(key ->> 0 AS UUID) OFFSET 0) AS here ON TRUE",
+    each=" OFFSET 0",
+)
+
+
+@cache
+def _first_notices(columns: tuple[str, ...]) -> TextualSelect:
+    return sql.first_notices(
+        "json_array_elements(CAST(CAST(:pairs AS TEXT) AS JSON)) AS pair CROSS JOIN LATERAL (SELECT * FROM notices"
+        " WHERE endpoint_id = CAST(pair ->> 1 AS UUID) AND partition = CAST(pair ->> 0 AS INTEGER) AND state = 'due'"
+        " AND due_at <= :now ORDER BY due_at LIMIT :most) AS n",
+        columns,
+    )
+
 
 _RESTORED: Final = text(
     "WITH seen AS (SELECT max((SELECT max(events.position) FROM events WHERE events.retailer_id = parties.id)) AS last,"  # noqa: S608 - no input
-    f" {_OLDEST} AS oldest, {_NEWEST} AS newest FROM parties WHERE parties.kind = 'retailer')"
+    f" {SNAPSHOT_OLDEST} AS oldest, {NEWEST} AS newest FROM parties WHERE parties.kind = 'retailer')"
     " SELECT seen.last + 1 - seen.oldest FROM seen, feed WHERE seen.last >= feed.position + seen.newest"
 )
 _TOUCHED: Final = (

@@ -4,8 +4,9 @@ SQLite has no round trips: the driver runs a statement row by row, and the rows 
 because SQLAlchemy takes three times as long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from operator import itemgetter
 from typing import Any, Final
@@ -42,14 +43,19 @@ from countermand.store import tables as t
 from countermand.store.archive import ArchiveReader, ArchiveWriter, Progress
 from countermand.store.changes import LostRaceError
 from countermand.store.columns import Instant
+from countermand.store.engines.alone import OneServer
 from countermand.store.engines.protocol import (
     Database,
+    EventKey,
+    Found,
     Opening,
+    Pair,
     Pairs,
     Records,
     RestorePlan,
     Rows,
     RowUpdate,
+    Speakers,
     Terms,
     Touched,
     UnsafeDatabaseError,
@@ -61,22 +67,17 @@ from countermand.store.engines.sqlite.words import SqliteWords, instant_text
 _WORDS: Final = SqliteWords()
 
 
-class SqliteEngine:
+class SqliteEngine(OneServer):
     """See ``Engine``. One transaction writes at a time, so that of what others do nothing needs to be known."""
 
     name = "sqlite"
+    kind = "SQLite is one file, which is spread over no servers."
+    advice = "Take a PostgreSQL with Citus: docs/how-to/citus.md says how."
     one_writer = True
+    one_retailer = False
     words: Words = _WORDS
 
-    # Values in a JSON text compare without a cast.
-    retailers_of_speakers: TextualSelect = sql.retailers_of_speakers(
-        keys="json_each(:speakers)",
-        id="(key.value ->> 0)",
-        party="(key.value ->> 1)",
-        nobody=f"'{UUID(int=0).hex}'",
-        here="id_directory AS here ON here.id = (key.value ->> 0)",
-        each="",
-    )
+    heads: TextualSelect = sql.heads(_WORDS.numbers_given("partitions"))
     # The next position.
     horizon: TextualSelect = text("SELECT feed.position + 1 FROM feed").columns(position=BigInteger)
     # Nothing else runs.
@@ -85,12 +86,6 @@ class SqliteEngine:
         "SELECT t.name AS table_name, c.name AS column_name FROM sqlite_schema AS t"
         " JOIN pragma_table_xinfo(t.name) AS c WHERE t.type = 'table'"
     ).columns(table_name=String, column_name=String)
-    # There is no LATERAL: the same rows are looked up by their number.
-    first_notices = (
-        "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN (SELECT rowid FROM notices"
-        " WHERE endpoint_id = pair.value ->> 1 AND partition = pair.value ->> 0 AND state = 'due' AND due_at <= :now"
-        " ORDER BY due_at LIMIT :most)"
-    )
 
     def serves(self, url: str) -> bool:
         """By SQLAlchemy's name."""
@@ -158,6 +153,18 @@ class SqliteEngine:
             keys = keys.where(or_(searched.retailer_id == wanted.party, held))
         return keys.order_by(text("order_search.rowid DESC")).limit(wanted.most) if wanted.most else keys
 
+    def retailers_of_speakers(self, connection: Connection, speakers: Speakers) -> Mapping[UUID, UUID]:
+        """Pair by pair, in one statement."""
+        rows = connection.execute(_RETAILERS_OF_SPEAKERS, {"speakers": speakers})
+        return {row.id: row.retailer_id for row in rows}
+
+    def first_notices(
+        self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
+    ) -> Found:
+        """Pair by pair, in one statement."""
+        given = _WORDS.of_document([(partition, _WORDS.id_in_json(endpoint)) for partition, endpoint in pairs])
+        return connection.execute(_first_notices(tuple(columns)), {"pairs": given, "now": now, "most": most}).all()
+
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:
         """SQLite looks into tables that are joined by CROSS JOIN in the order in which they are written."""
         keys = {f"key{place}": f"key.value ->> {place}" for place in range(3)}
@@ -166,6 +173,11 @@ class SqliteEngine:
             parts = condition.format(**keys).split(" AND ")
             source += f" {kind} JOIN {table} ON {' AND '.join(f'{table}.{part}' for part in parts)}"
         return source
+
+    def keys_given(self, keys: Collection[EventKey]) -> Iterable[Mapping[str, Any]]:
+        """All in one JSON text."""
+        shown = _WORDS.id_in_json
+        return ({"keys": _WORDS.of_document([(shown(retailer), shown(line), seq) for retailer, line, seq in keys])},)
 
     def update_rows(self, connection: Connection, change: RowUpdate, rows: Rows) -> int:
         """Row by row."""
@@ -271,6 +283,28 @@ _INSERT_SEARCH: Final = _insert(t.order_search)
 _NEXT_POSITION: Final = "UPDATE feed SET position = position + 1"
 
 # Statements
+
+# Values in a JSON text compare without a cast.
+_RETAILERS_OF_SPEAKERS: Final = sql.retailers_of_speakers(
+    keys="json_each(:speakers)",
+    id="(key.value ->> 0)",
+    party="(key.value ->> 1)",
+    nobody=f"'{UUID(int=0).hex}'",
+    here="id_directory AS here ON here.id = (key.value ->> 0)",
+    each="",
+)
+
+
+@cache
+def _first_notices(columns: tuple[str, ...]) -> TextualSelect:
+    # There is no LATERAL: the same rows are looked up by their number.
+    return sql.first_notices(
+        "json_each(:pairs) AS pair JOIN notices AS n ON n.rowid IN (SELECT rowid FROM notices"
+        " WHERE endpoint_id = pair.value ->> 1 AND partition = pair.value ->> 0 AND state = 'due' AND due_at <= :now"
+        " ORDER BY due_at LIMIT :most)",
+        columns,
+    )
+
 
 _STALE: Final = (
     "UPDATE score_cards SET state = 'stale' WHERE rowid IN (SELECT c.rowid FROM json_each(?) AS r"

@@ -1,0 +1,1 @@
+"""PostgreSQL with Citus: tables are spread over several servers by retailer."""
