@@ -24,6 +24,11 @@ KEYS = "SELECT conname::text || pg_get_constraintdef(oid) FROM pg_constraint WHE
 CALLS = "SELECT said FROM citus_calls ORDER BY number"
 
 
+@pytest.fixture
+def statements_keep_the_rules() -> None:
+    """What is asked before the tables are spread keeps to PostgreSQL's."""
+
+
 @pytest.fixture(scope="module")
 def logical() -> Iterator[Node]:
     """A server that copies tables by logical replication."""
