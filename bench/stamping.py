@@ -21,8 +21,8 @@ def stamp(path: Path) -> None:
     file = path.open("a", buffering=1)
     written = Lane._written
 
-    async def stamped(lane: Lane, calls: Sequence[Any]) -> Any:
-        result = await written(lane, calls)
+    async def stamped(lane: Lane, calls: Sequence[Any], state: Any) -> Any:
+        result = await written(lane, calls, state)
         now = time.time()
         for at in {outcome.at for outcome in result.outcomes if isinstance(outcome, Done) and outcome.at}:
             file.write(f"{at.timestamp():.6f} {now:.6f}\n")

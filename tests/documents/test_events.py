@@ -33,6 +33,7 @@ from countermand.domain.reasons import CancelReason, DeclineReason
 from countermand.reads import events as event_reads
 from countermand.reads.events import EventView
 from countermand.reads.scope import Scope
+from countermand.store import events as event_store
 from countermand.store.columns import Record
 from countermand.store.engines.protocol import engine_of
 from tests.docs.reading import DOCS
@@ -472,7 +473,7 @@ async def test_a_look_by_keys_and_a_list_tell_the_same_of_an_event(world: World)
 
 async def test_a_look_by_keys_goes_by_primary_keys_alone(sqlite_world: World) -> None:
     def plan(connection: Connection) -> list[str]:
-        statement = str(event_reads._envelopes_by_key(engine_of(connection)))
+        statement = str(event_store._by_key(engine_of(connection), event_reads._ENVELOPE_COLUMNS))
         return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", {"keys": "[]"})]
 
     steps = [step for step in await sqlite_world.application.database.read(plan) if "VIRTUAL TABLE" not in step]

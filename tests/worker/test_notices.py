@@ -15,6 +15,7 @@ from countermand.store import outbox
 from countermand.store import tables as t
 from countermand.store.codecs import partition_of
 from countermand.store.engines.protocol import engine_of
+from countermand.store.engines.sqlite import engine as sqlite_engine
 from countermand.worker.notices import _NEVER
 from tests.support.world import World
 from tests.worker.station import (
@@ -345,7 +346,7 @@ async def test_what_is_read_does_not_grow_with_what_waits(world: World) -> None:
 async def test_reading_goes_from_endpoint_to_endpoint_by_the_index(sqlite_world: World) -> None:
     def plan(connection: Connection) -> list[str]:
         engine = engine_of(connection)
-        texts = (str(outbox._heads(engine)), str(outbox._firsts(engine)))
+        texts = (str(engine.heads), str(sqlite_engine._first_notices(outbox._DUE)))
         given = {"partitions": "[1]", "now": "2027", "pairs": "[]", "most": 1}
         return [
             row.detail
