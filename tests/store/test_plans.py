@@ -2117,6 +2117,7 @@ CHANGES: Final = {
         for name in ("begin_moving", "check_ready", "layout", "moving", "placed", "stop_giving_shards")
     ),
     # The whole database, once: when it is kept, and when it is put back. Of restores there are few.
+    "store.engines.postgresql.driver.alone",
     "store.engines.postgresql.backup.check_empty",
     "store.engines.postgresql.backup.dump",
     "store.engines.postgresql.backup.load",
