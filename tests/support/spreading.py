@@ -191,6 +191,7 @@ class _Reader:
         if table in KEYS:
             if KEYS[table] not in names:
                 self._faults.append(f"a row of {table} without {KEYS[table]}")
+                return
             self._inserted(node, names.index(KEYS[table]), table, level)
         elif node.selectStmt is not None:
             self._select(node.selectStmt, None)

@@ -10,7 +10,8 @@ another, so it is left out.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -87,14 +88,25 @@ class _List:
             yield each[0] if self.of_pairs else each
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Forms:
-    """The lists of a statement, what it asks of maps, and its forms for one retailer and for several."""
+    """The lists of a statement, what it asks of maps by the parameters that get the answers, and its forms."""
 
-    lists: tuple[_List, ...]
-    asked: Mapping[str, Select[Any]]
-    of_one: ClauseElement
-    of_several: ClauseElement
+    statement: ClauseElement
+    lists: tuple[_List, ...] = ()
+    maps: Mapping[int, str] = field(default_factory=dict)
+    asked: Mapping[str, Select[Any]] = field(default_factory=dict)
+    is_fit: bool = False
+
+    @cached_property
+    def of_one(self) -> ClauseElement:
+        """For one retailer."""
+        return _written(self.statement, _as_one, self.maps)
+
+    @cached_property
+    def of_several(self) -> ClauseElement:
+        """For several."""
+        return self.statement if self.is_fit else _written(self.statement, _as_several, self.maps)
 
 
 _KEPT: Final[LRUCache[ClauseElement, _Forms]] = LRUCache(FORMS_KEPT)
@@ -143,9 +155,8 @@ def _forms(statement: ClauseElement) -> _Forms:
     queries = {maps[id(each)]: each.element for each in parts if id(each) in maps}
     looks_up = any(isinstance(each, Exists) for each in parts)
     if not lists and not maps and not looks_up and not any(map(_has_offset_alone, parts)):
-        return _Forms((), {}, statement, statement)
-    forms = (_written(statement, each, maps) for each in (_as_one, _as_several))
-    return _Forms(lists, queries, *forms)
+        return _Forms(statement, is_fit=True)
+    return _Forms(statement, lists, maps, queries)
 
 
 def _written(statement: ClauseElement, written: Callable[[Any], Any], maps: Mapping[int, str]) -> ClauseElement:
