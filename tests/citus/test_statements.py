@@ -33,8 +33,8 @@ FAULTS: Final = {
     "store.outbox.recover": {"notices is changed on several servers"},
     "store.erasure.erase_customer": {"idempotency_records is changed on several servers"},
 }
-"""What does not keep to them, by who sends it. Citus refuses the first two, where a supplier searches for parties by name;
-the others are calls of an operator about notices and replies of any retailer, which it carries out on all servers."""
+"""What does not keep to them, by who sends it. Citus refuses the first two, where a supplier searches for parties by
+name. The others are calls of an operator about notices and replies of any retailer; all servers carry them out."""
 
 OF_ONE_SERVER: Final = {
     "service.batch.run_batch",
