@@ -16,8 +16,8 @@ from countermand.payments.registry import open_providers
 from countermand.reads.arrivals import Arrivals
 from countermand.road import Application
 from countermand.settings import Settings
-from countermand.store.hints import Hints
 from countermand.store.engines.protocol import Pair
+from countermand.store.hints import Hints
 from countermand.wire.auth import CredentialUses
 from countermand.wire.rates import SharedQuotas
 from countermand.worker import Worker

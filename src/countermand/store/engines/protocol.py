@@ -7,7 +7,7 @@ asked of ``engine_of(connection)``, and of ``Words`` where a single value or con
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, Table
@@ -31,9 +31,6 @@ Pair = tuple[int, UUID]
 EventKey = tuple[UUID, UUID, int]
 """A retailer, one of its lines, and which event of that."""
 
-Found: TypeAlias = Sequence[Row[*tuple[Any, ...]]]
-"""Rows of a result, whatever their columns."""
-
 Touched = Collection[tuple[UUID, datetime]]
 """Parties whose scorecards may change, each with when the line was ordered that they change by."""
 
@@ -45,6 +42,7 @@ Pairs = Sequence[tuple[UUID, UUID]] | Sequence[tuple[UUID, int]]
 
 Records = Sequence[Row[*tuple[Any, ...]]]
 """Rows of a result, whatever their columns."""
+
 SIDE_BY_SIDE: Final = 4
 """Where a transaction is about one retailer, so many of a lane are under way at once."""
 
@@ -331,7 +329,7 @@ class Engine(Protocol):
 
     def first_notices(
         self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
-    ) -> Found:
+    ) -> Records:
         """These columns of the first ``most`` notices that are due of each partition and endpoint."""
 
     def looked_up_in_turn(self, joins: Mapping[str, tuple[str, str]]) -> str:

@@ -30,7 +30,6 @@ from countermand.store.engines.postgresql.engine import NEWEST, SNAPSHOT_OLDEST,
 from countermand.store.engines.protocol import (
     Database,
     EventKey,
-    Found,
     Layout,
     Move,
     Opening,
@@ -157,7 +156,7 @@ class CitusEngine(PostgresEngine):
 
     def first_notices(
         self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
-    ) -> Found:
+    ) -> Records:
         """A statement for each pair."""
         query = _first_notices(tuple(columns))
         found: list[Row[*tuple[Any, ...]]] = []

@@ -43,7 +43,6 @@ from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     Database,
     EventKey,
-    Found,
     Opening,
     Pair,
     Pairs,
@@ -190,7 +189,7 @@ class PostgresEngine(OneServer):
 
     def first_notices(
         self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
-    ) -> Found:
+    ) -> Records:
         """Pair by pair, in one statement."""
         given = {"pairs": _documents(pairs), "now": now, "most": most}
         return connection.execute(_first_notices(tuple(columns)), given).all()

@@ -47,7 +47,6 @@ from countermand.store.engines.alone import OneServer
 from countermand.store.engines.protocol import (
     Database,
     EventKey,
-    Found,
     Opening,
     Pair,
     Pairs,
@@ -160,7 +159,7 @@ class SqliteEngine(OneServer):
 
     def first_notices(
         self, connection: Connection, columns: Collection[str], pairs: Collection[Pair], now: datetime, most: int
-    ) -> Found:
+    ) -> Records:
         """Pair by pair, in one statement."""
         given = _WORDS.of_document([(partition, _WORDS.id_in_json(endpoint)) for partition, endpoint in pairs])
         return connection.execute(_first_notices(tuple(columns)), {"pairs": given, "now": now, "most": most}).all()
