@@ -140,7 +140,9 @@ class CitusEngine(PostgresEngine):
                 connection.execute(_MAKE_STALE, card)
 
     def update_rows(self, connection: Connection, change: RowUpdate, rows: Rows) -> int:
-        """A statement for each retailer."""
+        """A statement for each retailer. What belongs to none stands at the coordinator, and is changed at once."""
+        if "of_retailer" not in change.parameters:
+            return super().update_rows(connection, change, rows)
         return sum(_change(connection, change, retailer, mine) for retailer, mine in _by_retailer(rows))
 
     def retailers_of_speakers(self, connection: Connection, speakers: Speakers) -> Mapping[UUID, UUID]:
