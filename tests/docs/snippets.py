@@ -176,9 +176,18 @@ NOT_RUN: Final = {
         "docs/how-to/standbys.md",
         "export COUNTERMAND_DATABASE='postgresql://countermand@db1.example.com,db2.example.com/countermand?connect_timeout=3'",
     ): "names servers that are not there; tests/crash/failover.py names two",
+    (
+        "docs/how-to/citus.md",
+        "SELECT citus_set_coordinator_host('db0.example.com', 5432);",
+    ): "needs servers with Citus, which no registry has",
+    ("docs/how-to/citus.md", "countermand migrate"): "needs a cluster; tests/citus/test_distributing.py distributes",
+    (
+        "docs/how-to/citus.md",
+        "psql -c \"SELECT citus_add_node('db3.example.com', 5432)\"",
+    ): "needs a cluster; tests/citus/test_distributing.py rebalances",
     ("docs/how-to/postgresql.md", "createuser --pwprompt countermand"): "asks for a password; the tests make databases",
 }
-"""Blocks of shell that the tests do not run, each with the reason."""
+"""Blocks of shell, and of SQL, that the tests do not run, each with the reason."""
 
 SHAPES: Final = {
     (

@@ -77,6 +77,8 @@ class _Reader:
         self._ctes: dict[str, Mapping[str, Node]] = {}
         self._changed: str | None = None
         self._locks = False
+        self._sources: list[str] = []
+        """Functions that stand in FROM."""
         self._more_than_simple: list[tuple[Level, str]] = []
         self._tables: set[str] = set()
 
@@ -89,6 +91,8 @@ class _Reader:
             self._of_several()
         if self._occurrences and (local := self._tables & t.AT_ONE_PLACE):
             self._faults.append(f"{', '.join(sorted(local))} stands at the coordinator only")
+        if self._occurrences:
+            self._faults.extend(f"{name} in FROM" for name in self._sources)
         spread = frozenset(each.table for each in self._occurrences)
         return Verdict(spread, is_of_one, tuple(dict.fromkeys(self._faults)))
 
@@ -273,7 +277,7 @@ class _Reader:
                 level.names[alias.aliasname if alias else "?"] = {name: ("given", number, name) for name in named}
                 for each in _inside(node.functions):
                     if isinstance(each, ast.FuncCall) and each.funcname[-1].sval not in _IMMUTABLE:
-                        self._faults.append(f"{each.funcname[-1].sval} in FROM")
+                        self._sources.append(each.funcname[-1].sval)
             case _:
                 self._faults.append(f"{type(node).__name__} in FROM")
 
