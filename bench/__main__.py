@@ -3,9 +3,10 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -30,6 +31,9 @@ from bench.targets import (
 
 FLOOR, POSTGRES, SQLITE, EMPTY = "floor", "postgresql", "sqlite", "empty"
 ALL = (FLOOR, POSTGRES, SQLITE, EMPTY)
+OTHERS = ("backups", "beside", "bulk", "growth", "notices", "pages", "reads", "timing")
+"""What is measured instead if a flag says so, each with flags of its own."""
+
 WARM_UP_S = 1.0
 QUIET = "quiet"
 """What the service is called that writes no line for a call, beside the one that does."""
@@ -56,30 +60,10 @@ class Variant:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, and fail when something acknowledged is not stored."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if "--notices" in given:
-        from bench.notices import main as measure_notices
-
-        return measure_notices([each for each in given if each != "--notices"])
-    if "--bulk" in given:
-        from bench.bulk import main as measure_bulk
-
-        return measure_bulk([each for each in given if each != "--bulk"])
-    if "--reads" in given:
-        from bench.reads import main as measure_reads
-
-        return measure_reads([each for each in given if each != "--reads"])
-    if "--pages" in given:
-        from bench.pages import main as measure_pages
-
-        return measure_pages([each for each in given if each != "--pages"])
-    if "--backups" in given:
-        from bench.backups import main as measure_backups
-
-        return measure_backups([each for each in given if each != "--backups"])
-    if "--timing" in given:
-        from bench.timing import main as measure_timing
-
-        return measure_timing([each for each in given if each != "--timing"])
+    for name in OTHERS:
+        if f"--{name}" in given:
+            other: Callable[[Sequence[str]], int] = import_module(f"bench.{name}").main
+            return other([each for each in given if each != f"--{name}"])
     options = _options(given)
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench_")))

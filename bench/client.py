@@ -76,22 +76,26 @@ class CompiledClient:
     def run(
         self, port: int, connections: int, seconds: float, calls: Path, first: int, *, rate: float | None = None
     ) -> Load:
-        command: list[str | Path] = [
-            self._program,
-            "127.0.0.1",
-            str(port),
-            str(connections),
-            str(seconds),
-            calls,
-            str(first),
-            *([str(rate)] if rate else []),
-        ]
+        command = self._command(port, connections, seconds, calls, first, rate)
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 2 * GRACE_S)
-        if done.returncode != 0:
-            raise RuntimeError(f"the load client failed: {done.stderr}")
-        if done.stderr and not rate:
-            print(f"An answer was not 2xx:\n{done.stderr}", file=sys.stderr)
-        return _load(json.loads(done.stdout))
+        return _load_of(done.stdout, done.stderr, done.returncode, loud=not rate)
+
+    def start(self, port: int, connections: int, seconds: float, calls: Path) -> "subprocess.Popen[str]":
+        """The same from the first request on, without waiting for its end: for a load beside another one."""
+        command = self._command(port, connections, seconds, calls, 0, None)
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def finish(self, started: "subprocess.Popen[str]", seconds: float) -> Load:
+        """What a load that was started came to."""
+        out, errors = started.communicate(timeout=seconds + 2 * GRACE_S)
+        return _load_of(out, errors, started.returncode, loud=True)
+
+    def _command(
+        self, port: int, connections: int, seconds: float, calls: Path, first: int, rate: float | None
+    ) -> list[str | Path]:
+        numbers = (connections, seconds)
+        most: list[str | Path] = [self._program, "127.0.0.1", str(port), *map(str, numbers), calls, str(first)]
+        return [*most, *([str(rate)] if rate else [])]
 
 
 class PythonClient:
@@ -182,6 +186,14 @@ def _read(path: Path) -> list[bytes]:
 def _cpu_s() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
+
+
+def _load_of(out: str, errors: str, returncode: int, *, loud: bool) -> Load:
+    if returncode != 0:
+        raise RuntimeError(f"the load client failed: {errors}")
+    if errors and loud:
+        print(f"An answer was not 2xx:\n{errors}", file=sys.stderr)
+    return _load(json.loads(out))
 
 
 def _load(seen: dict[str, Any]) -> Load:

@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 262144, STATUSES = 600, GRACE_S = 60 };
+enum { BUFFER = 16 << 20, STATUSES = 600, GRACE_S = 60 };
 
 typedef struct {
     int fd;

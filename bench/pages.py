@@ -159,8 +159,7 @@ async def _prepared(settings: Settings, p: Population, *, kept: bool) -> tuple[S
         if kept:
             await keep_cards(application, p)
         people = {
-            role: await application.database.write(partial(_logged_in, application, party))
-            for role, party in roles.items()
+            role: await application.database.write(partial(log_in, application, party)) for role, party in roles.items()
         }
         names = {role: _names(p, role, roles[role], *people[role][1:]) for role in roles}
         stage = Stage(secrets={role: each[0] for role, each in people.items()}, kinds=kinds, names=names)
@@ -190,7 +189,7 @@ async def _asked(application: Service, stage: Stage) -> Asked:
     return found
 
 
-def _logged_in(application: Service, party: UUID, connection: Connection) -> tuple[str, UUID, UUID, UUID]:
+def log_in(application: Service, party: UUID, connection: Connection) -> tuple[str, UUID, UUID, UUID]:
     """A session of somebody new of a party; the user, a job and the session itself."""
     ids, now = application.ids, application.clock()
     email = f"{ids.new().hex}@example.com"
