@@ -6,7 +6,6 @@ Source: docs/decisions/0021.
 import asyncio
 import contextlib
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ import structlog
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from countermand import turns
 from countermand.observability import metrics
 from countermand.wire.limits import ARRIVED, Asgi
 from countermand.wire.replies import BUSY
@@ -34,9 +34,6 @@ HEADER_BYTES_MAX: Final = 64 * 1024
 CROWDED: Final = 0.75
 """From this share of all connections on, idle ones are let go after ``CROWDED_IDLE_S``."""
 CROWDED_IDLE_S: Final = 5.0
-CROWDED_TURN_S: Final = 0.0005
-"""How long another thread may compute while the loop waits, as long as calls are turned away: each of them waits so
-often, and Python's own 5 ms made half a second of it. A tenth more CPU a call is its price, so it is not always so."""
 BACKLOG: Final = 1024
 """So many connections wait to be accepted."""
 FINISH_S: Final = 30
@@ -106,7 +103,7 @@ class ConnectionGuard:
     refused: int = 0
     turned_away: int = 0
     answering: set[RequestResponseCycle] = field(default_factory=set)
-    _usual_turn_s: float | None = None
+    _turns_away: bool = False
     _open: dict["Connection", None] = field(default_factory=dict)
     _of_address: Counter[str] = field(default_factory=Counter)
 
@@ -144,15 +141,15 @@ class ConnectionGuard:
         """Count a call for which there is no room. From the first on, threads take short turns until none comes."""
         self.turned_away += 1
         metrics.SHED_CALLS.add("calls")
-        if self._usual_turn_s is None:
-            self._usual_turn_s = sys.getswitchinterval()
-            sys.setswitchinterval(CROWDED_TURN_S)
+        if not self._turns_away:
+            self._turns_away = True
+            turns.shorten()
 
     def calm(self) -> None:
         """Let threads take turns as usual."""
-        if self._usual_turn_s is not None:
-            sys.setswitchinterval(self._usual_turn_s)
-            self._usual_turn_s = None
+        if self._turns_away:
+            self._turns_away = False
+            turns.restore()
 
     async def sweep_forever(self) -> None:
         """Check all connections again and again, some at a time."""

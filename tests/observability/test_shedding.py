@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from countermand.http_server import CROWDED_TURN_S, ConnectionLimits
+from countermand import turns
+from countermand.http_server import ConnectionLimits
 from countermand.wire.response import goes_on
 from tests.support.world import World
 from tests.test_http_server import echo, served, until, words
@@ -82,11 +83,11 @@ async def test_the_connection_stays_and_its_next_call_is_answered_once_there_is_
 
 async def test_threads_take_short_turns_only_while_calls_are_turned_away() -> None:
     usual = sys.getswitchinterval()
-    assert usual > CROWDED_TURN_S
+    assert usual > turns.SHORT_S
     async with full(Held()) as port:
         assert sys.getswitchinterval() == pytest.approx(usual)
         assert b" 503 " in await words(port, LAST)
-        assert sys.getswitchinterval() == pytest.approx(CROWDED_TURN_S)
+        assert sys.getswitchinterval() == pytest.approx(turns.SHORT_S)
         await until(lambda: sys.getswitchinterval() == pytest.approx(usual))
         assert b" 503 " in await words(port, LAST)
     assert sys.getswitchinterval() == pytest.approx(usual), "a server that has stopped leaves it as it was"

@@ -40,8 +40,8 @@ class Watched:
     def release(self) -> None:
         self._open.set()
 
-    async def read(self, question: Work[T]) -> T:
-        return await self._database.read(question)
+    async def read(self, question: Work[T], *, heavy: bool = False) -> T:
+        return await self._database.read(question, heavy=heavy)
 
     async def write(self, work: Work[T]) -> T:
         self.transactions += 1

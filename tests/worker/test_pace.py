@@ -83,11 +83,11 @@ class Counted:
         found: Engine = self.inner.engine
         return found
 
-    async def read(self, question: Any) -> Any:
+    async def read(self, question: Any, *, heavy: bool = False) -> Any:
         self.reads += 1
         if self.read_fails:
             raise UnavailableError
-        return await self.inner.read(question)
+        return await self.inner.read(question, heavy=heavy)
 
     async def write(self, work: Any) -> Any:
         self.writes += 1

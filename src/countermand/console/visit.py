@@ -112,6 +112,10 @@ class Visit:
         """Ask the database."""
         return await self.services.database.read(partial(_asked, question, args, kwargs))
 
+    async def count(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Ask the database for what takes long to compute, without keeping the calls of others waiting."""
+        return await self.services.database.read(partial(_asked, question, args, kwargs), heavy=True)
+
     async def change(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Change what is no command on a line."""
         return await change(self.services.database, partial(_asked, work, args, kwargs))

@@ -6,6 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Connection
 
 from countermand.documents import timeline
@@ -144,6 +145,16 @@ def document(shown: Shown, *, evidence: bool) -> dict[str, Any]:
         "strikes": shown.strikes,
         "weeks": [_card(card, shown, evidence=evidence) for card in shown.cards],
     }
+
+
+def written(connection: Connection, name: str, wanted: Wanted, *, zone: tzinfo, now: datetime) -> bytes:
+    """The same as it is sent. All that there is to compute is done here.
+
+    Raises:
+        UnknownPartyError, SellsNothingError: as ``scorecards_for``.
+    """
+    shown = scorecards_for(connection, name, wanted, zone=zone, now=now)
+    return orjson.dumps(document(shown, evidence=wanted.evidence))
 
 
 def _role(party: PartyView, role: Role | None) -> Role:

@@ -292,7 +292,16 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Ev
     """The events of incidents, by their ids, with the names and the article that sentences need."""
     shown = list(found)
     lines = sorted({each.line for each in shown})
-    query = (
+    wanted = {event for each in shown for event in each.evidence}
+    events: dict[UUID, EvidenceEvent] = {}
+    for start in range(0, len(lines), EVENTS_OF):
+        rows = connection.execute(_events_of(connection, lines[start : start + EVENTS_OF]))
+        events |= {row.id: view(EvidenceEvent, row) for row in rows if row.id in wanted}
+    return events
+
+
+def _events_of(connection: Connection, lines: Sequence[UUID]) -> Select[*tuple[Any, ...]]:
+    return (
         select(
             t.events,
             t.parties.c.name.label("actor_name"),
@@ -307,8 +316,6 @@ def evidence(connection: Connection, found: Iterable[Incident]) -> dict[UUID, Ev
         )
         .order_by(t.events.c.line_id, t.events.c.seq)
     )
-    wanted = {event for each in shown for event in each.evidence}
-    return {row.id: view(EvidenceEvent, row) for row in connection.execute(query) if row.id in wanted}
 
 
 def _retailers(connection: Connection, lines: Sequence[UUID]) -> list[UUID]:
@@ -383,8 +390,8 @@ _LINES: Final[Select[*tuple[Any, ...]]] = select(
     t.lines.c.retailer_id, t.lines.c.id, t.lines.c.fulfiller_id, t.lines.c.placed_at, t.lines.c.promised_on
 )
 
-EVENTS_OF: Final = 5_000
-"""The events of so many lines are read at once."""
+EVENTS_OF: Final = 500
+"""The events of so many lines are read at once: nothing else of this process runs while a driver makes rows."""
 
 
 def _stories(
@@ -399,9 +406,10 @@ def _stories(
 def _histories(
     connection: Connection, lines: Sequence[Record], as_of: datetime | None = None
 ) -> Iterator[tuple[Item, list[ScoredEvent]]]:
-    """These lines with what happened to them, as far as the score looks at it."""
-    for start in range(0, len(lines), EVENTS_OF):
-        some = {row.id: row for row in lines[start : start + EVENTS_OF]}
+    """These lines with what happened to them, as far as the score looks at it, by their ids."""
+    by_id = sorted(lines, key=lambda row: row.id)
+    for start in range(0, len(by_id), EVENTS_OF):
+        some = {row.id: row for row in by_id[start : start + EVENTS_OF]}
         pairs = sorted((row.retailer_id, row.id) for row in some.values())
         named = pair_of(t.events.c.retailer_id, t.events.c.line_id, bindparam("lines", pairs, type_=PairList()))
         query = select(t.events).where(named, t.events.c.kind.in_(KINDS))

@@ -84,7 +84,7 @@ class ScoreCards:
             return 0
         planned = await self._plan(owned)
         armed = await self._database.write(partial(score_cards.arm, partitions=owned, limit=AT_ONCE))
-        counted = await self._database.read(self.counted)
+        counted = await self._database.read(self.counted, heavy=True)
         if counted:
             await self._database.write(partial(score_cards.keep, counted=counted))
         return planned + armed + self._left

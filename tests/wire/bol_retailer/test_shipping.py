@@ -2,6 +2,8 @@
 
 import pytest
 
+from countermand.reads import scores
+from tests.support.threads import watch
 from tests.wire.bol_retailer.calling import RetailerSeller, new_retailer_seller, queued
 from tests.wire.bol_retailer.test_orders import item_of
 
@@ -185,12 +187,16 @@ async def test_what_plaza_started_is_polled_here_and_the_other_way_round(shop: R
 # Performance
 
 
-async def test_the_weeks_cancellations_and_the_norms_of_the_rest(shop: RetailerSeller) -> None:
+async def test_the_weeks_cancellations_and_the_norms_of_the_rest(
+    shop: RetailerSeller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = watch(monkeypatch, scores, "card")
     for _ in range(3):
         _, number = await item_of(shop)
     await shop.cancel(number)
     path = "/retailer/insights/performance/indicator"
     answer = await shop.get(f"{path}?name=CANCELLATIONS,REVIEWS,CANCELLATIONS&year=2026&week=45")
+    assert threads.aside, "it delays nobody"
     cancellations, reviews = answer["performanceIndicators"]
     assert cancellations == {
         "name": "CANCELLATIONS",

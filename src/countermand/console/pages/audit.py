@@ -1,7 +1,5 @@
 """The audit trail: who changed what that is no event of a line, and when; with filters, and as a file."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -10,11 +8,11 @@ from urllib.parse import urlencode
 from countermand.admin.audit import Action
 from countermand.console.errors import PageError
 from countermand.console.pages.saved_views import keeping
-from countermand.console.rendering import HEADERS, show_page
+from countermand.console.rendering import show_page
+from countermand.console.spreadsheets import as_spreadsheet
 from countermand.console.visit import Visit
 from countermand.documents.audit import PREFIXES, entry_shown, told
 from countermand.domain.dates import read_end, read_moment
-from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
 from countermand.reads.audit import AuditEntry, AuditFilter, list_entries
 from countermand.reads.parties import UnknownPartyError, find_party
@@ -24,6 +22,7 @@ SHOWN: Final = 50
 EXPORT_MAX: Final = 10_000
 PAGE: Final = 500
 PATH: Final = "/console/audit"
+_COLUMNS: Final = ("at", "action", "object", "party", "by", "through", "detail")
 _KEPT: Final = ("action", "party", "by", "of", "since", "until")
 _TITLES: Final = {"party": "Party", "by": "Who", "of": "Of", "since": "From", "until": "Until"}
 _TARGETS: Final = {
@@ -123,17 +122,12 @@ async def export(visit: Visit) -> Reply:
         raise PageError(422, "This filter cannot be read", str(error), links={PATH: "Audit"}) from None
     rows: list[AuditEntry] = []
     while len(rows) < EXPORT_MAX:
-        found = await visit.read(list_entries, wanted)
+        found = await visit.count(list_entries, wanted)
         rows += found
         if len(found) < PAGE:
             break
         wanted = replace(wanted, after=found[-1].id)
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(("at", "action", "object", "party", "by", "through", "detail"))
-    writer.writerows([tame(cell) for cell in _cells(row)] for row in rows)
-    headers = (*HEADERS, (b"content-disposition", b'attachment; filename="audit.csv"'))
-    return Reply(status=200, body=written.getvalue().encode(), media_type=b"text/csv; charset=utf-8", headers=headers)
+    return await as_spreadsheet("audit", _COLUMNS, map(_cells, rows))
 
 
 def _cells(row: AuditEntry) -> Iterator[str]:

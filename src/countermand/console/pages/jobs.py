@@ -2,13 +2,14 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 from uuid import UUID
 
+from countermand import turns
 from countermand.admin import jobs
 from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
@@ -201,9 +202,13 @@ async def _taken(visit: Visit, tried: JobView) -> bytes:
     """The rows that would be taken, as a file again: that of a job that has ended is not kept."""
     rows: list[dict[str, str]] = []
     after = 0
-    while found := await visit.read(results_of, tried.id, results=(RowResult.OK,), after=after, limit=PAGE):
+    while found := await visit.count(results_of, tried.id, results=(RowResult.OK,), after=after, limit=PAGE):
         rows += [{name: str(value) for name, value in (each.input or {}).items()} for each in found]
         after = found[-1].row
+    return await turns.compute(_as_file, rows)
+
+
+def _as_file(rows: Sequence[Mapping[str, str]]) -> bytes:
     written = io.StringIO()
     writer = csv.DictWriter(written, list(dict.fromkeys(name for row in rows for name in row)), restval="")
     writer.writeheader()

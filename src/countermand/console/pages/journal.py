@@ -1,7 +1,5 @@
 """The journal: what each account gave to another, for one refund or for all, and as a file."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,11 +10,11 @@ from uuid import UUID
 from countermand.console import words
 from countermand.console.errors import unknown
 from countermand.console.markup import amount
-from countermand.console.rendering import HEADERS, show_page
+from countermand.console.rendering import show_page
+from countermand.console.spreadsheets import as_spreadsheet
 from countermand.console.visit import Visit
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.journal import COMMISSION, REFUNDS_DUE, RETAILER
-from countermand.domain.spreadsheets import tame
 from countermand.ids import read, show
 from countermand.reads.cancellations import PAGE_MAX
 from countermand.reads.journal import PostingFilter, PostingView, check_postings, list_postings
@@ -167,17 +165,12 @@ async def export(visit: Visit) -> Reply:
     wanted = replace(_wanted(visit), limit=PAGE_MAX)
     rows: list[PostingView] = []
     while len(rows) < EXPORT_MAX:
-        found = await visit.read(list_postings, visit.scope, wanted)
+        found = await visit.count(list_postings, visit.scope, wanted)
         rows += found
         if len(found) < PAGE_MAX:
             break
         wanted = replace(wanted, after=found[-1].id)
-    written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow(_COLUMNS)
-    writer.writerows([tame(cell) for cell in _cells(row)] for row in rows)
-    headers = (*HEADERS, (b"content-disposition", b'attachment; filename="journal.csv"'))
-    return Reply(status=200, body=written.getvalue().encode(), media_type=b"text/csv; charset=utf-8", headers=headers)
+    return await as_spreadsheet("journal", _COLUMNS, map(_cells, rows))
 
 
 def _cells(row: PostingView) -> Iterator[str]:

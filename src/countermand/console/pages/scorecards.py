@@ -1,7 +1,5 @@
 """Scorecards: the weeks of a party with the norm, and what counts in one of them."""
 
-import csv
-import io
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Final
@@ -16,7 +14,8 @@ from countermand.console.errors import PageError, unknown
 from countermand.console.forms import FieldError
 from countermand.console.pages import score_chart
 from countermand.console.pages.score_chart import Bar
-from countermand.console.rendering import HEADERS, redirect, show_page
+from countermand.console.rendering import redirect, show_page
+from countermand.console.spreadsheets import as_spreadsheet
 from countermand.console.visit import Visit
 from countermand.documents import timeline
 from countermand.documents.scorecards import (
@@ -84,7 +83,7 @@ async def look_at_one(visit: Visit) -> HttpReply:
     party, wanted = _of_whom(visit), _wanted(visit)
     shown = await _cards(visit, party, wanted)
     week = _week(visit.query.get("week", "")) or _latest(shown)
-    evidence = await visit.read(evidence_of, shown.party, week, role=shown.role, zone=visit.zone, as_of=wanted.as_of)
+    evidence = await visit.count(evidence_of, shown.party, week, role=shown.role, zone=visit.zone, as_of=wanted.as_of)
     card = evidence.card.figures
     path, kept = f"{PATH}/{show('pty', party)}", _query(visit)
     return show_page(
@@ -155,7 +154,7 @@ def _query(visit: Visit) -> str:
 
 async def _cards(visit: Visit, party: UUID, wanted: Wanted) -> Shown:
     try:
-        return await visit.read(scorecards_for, str(party), wanted, zone=visit.zone, now=visit.now)
+        return await visit.count(scorecards_for, str(party), wanted, zone=visit.zone, now=visit.now)
     except (UnknownPartyError, SellsNothingError):
         raise unknown("scorecard", PATH, "Scorecards") from None
 
@@ -185,19 +184,11 @@ async def export(visit: Visit) -> HttpReply:
     """The weeks as a file for a spreadsheet."""
     party = _of_whom(visit)
     weeks = document(await _cards(visit, party, _wanted(visit)), evidence=False)["weeks"]
-    written = io.StringIO()
-    writer = csv.writer(written)
     answers = [each.value for each in Reply]
     names = [name for name in weeks[0] if name != "answers"]
-    writer.writerow([*names, *answers])
-    for each in weeks:
-        cells = [*(each[name] for name in names), *(each["answers"][name] for name in answers)]
-        writer.writerow(["" if cell is None else cell for cell in cells])
-    named = f'attachment; filename="scorecard-{show("pty", party)}.csv"'.encode()
-    headers = (*HEADERS, (b"content-disposition", named))
-    return HttpReply(
-        status=200, body=written.getvalue().encode(), media_type=b"text/csv; charset=utf-8", headers=headers
-    )
+    cells = ([*(each[name] for name in names), *(each["answers"][name] for name in answers)] for each in weeks)
+    rows = (["" if cell is None else str(cell) for cell in row] for row in cells)
+    return await as_spreadsheet(f"scorecard-{show('pty', party)}", [*names, *answers], rows)
 
 
 # Judgements
@@ -255,7 +246,7 @@ async def _what_changes(visit: Visit, party: PartyView, cancellation: UUID, *, e
         return ""
     week = Week.of(order.row.placed_at, visit.zone)
     try:
-        card = (await visit.read(evidence_of, party, week, role=None, zone=visit.zone)).card
+        card = (await visit.count(evidence_of, party, week, role=None, zone=visit.zone)).card
     except SellsNothingError:
         return ""
     left = {each.line for each in card.counted if each.cancellation != cancellation}

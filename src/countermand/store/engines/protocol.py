@@ -86,8 +86,11 @@ class Database(Protocol):
     def turns(self) -> FairShare:
         """Who reads, and who waits for it."""
 
-    async def read(self, question: Work[T]) -> T:
+    async def read(self, question: Work[T], *, heavy: bool = False) -> T:
         """Run ``question`` on one snapshot, when it is the turn of the party whose call is being answered.
+
+        One that is ``heavy`` computes for more than a few milliseconds: it does so in another thread than the event
+        loop's, which takes short turns (``turns.py``), so that it delays nobody else's calls.
 
         Raises:
             UnavailableError: the database does not answer now, or too many reads of this party wait.

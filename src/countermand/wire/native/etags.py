@@ -23,7 +23,11 @@ IfMatch = Annotated[
 
 def etag_of(document: Any) -> str:
     """Changes with what is shown."""
-    shown = orjson.dumps(jsonable_encoder(document), option=orjson.OPT_SORT_KEYS)
+    return _etag_of_json(jsonable_encoder(document))
+
+
+def _etag_of_json(document: Any) -> str:
+    shown = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     return f'"{hashlib.sha256(shown).hexdigest()[:32]}"'
 
 
@@ -31,7 +35,7 @@ def tagged(request: Request, response: Response) -> Response:
     """The answer to a read of one object, with its ``ETag``; nothing but that where the caller has it already."""
     if response.status_code != 200:
         return response
-    etag = response.headers.setdefault("ETag", etag_of(orjson.loads(response.body)))
+    etag = response.headers.setdefault("ETag", _etag_of_json(orjson.loads(response.body)))
     known = ",".join(request.headers.getlist("if-none-match"))
     if known.strip() == "*" or etag in _TAG.findall(known):
         return Response(status_code=304, headers={"ETag": etag})

@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
-from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, document, scorecards_for
+from countermand.documents.scorecards import WEEKS, WEEKS_MAX, SellsNothingError, Wanted, written
 from countermand.domain.dates import read_end
 from countermand.domain.parties import PartyKind
 from countermand.domain.scoring import Role, Week, Why
@@ -98,7 +98,7 @@ async def show_scorecards(
     as_of: str | None = None,
     *,
     evidence: bool = False,
-) -> JSONResponse:
+) -> Response:
     """How a party does, by weeks of orders. A party sees its own score, the platform everybody's."""
     named = read("pty", party)
     if named is None or (who.kind is not PartyKind.PLATFORM and who.party != named):
@@ -108,14 +108,14 @@ async def show_scorecards(
     )
     zone, now = ZoneInfo(services.settings.score_zone), services.clock()
     try:
-        shown = await services.database.read(
-            partial(scorecards_for, name=str(named), wanted=wanted, zone=zone, now=now)
+        answer = await services.database.read(
+            partial(written, name=str(named), wanted=wanted, zone=zone, now=now), heavy=True
         )
     except UnknownPartyError:
         raise _nobody() from None
     except SellsNothingError as error:
         raise invalid(str(error), "query", "as") from None
-    return JSONResponse(document(shown, evidence=evidence))
+    return Response(answer, media_type="application/json")
 
 
 def _week(text: str | None) -> Week | None:

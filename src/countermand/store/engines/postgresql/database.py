@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from ssl import SSLCertVerificationError, SSLError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -11,9 +12,11 @@ from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from countermand import turns
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress
+from countermand.store.engines.postgresql.aside import Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
 from countermand.store.engines.postgresql.driver import own_snapshots, own_transactions
 from countermand.store.engines.protocol import (
@@ -44,6 +47,9 @@ QUERY_CANCELED: Final = "57014"
 """What PostgreSQL calls a statement that took too long."""
 
 POSTGRES_READERS: Final = 8
+
+HEAVY_READERS: Final = 2
+"""Connections of the thread that reads what computes for long. They are opened when they are first needed."""
 
 WORKER_WRITERS: Final = 2
 """Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
@@ -90,9 +96,17 @@ class PostgresDatabase:
             isolation_level="AUTOCOMMIT",
             **common,
         )
-        own_snapshots(self._readers.sync_engine)
-        if how.read_timeout_s:
-            _limit_statements(self._readers, how.read_timeout_s, pooled=how.pooled)
+        self._heavy_readers = _postgres_engine(
+            connect,
+            connections=HEAVY_READERS,
+            isolation_level="AUTOCOMMIT",
+            **common,
+        )
+        self._aside = Aside()
+        for readers in (self._readers, self._heavy_readers):
+            own_snapshots(readers.sync_engine)
+            if how.read_timeout_s:
+                _limit_statements(readers, how.read_timeout_s, pooled=how.pooled)
 
     async def check_durability(self) -> None:
         """Refuse settings that lose acknowledged commits (reliability rule P1)."""
@@ -114,13 +128,14 @@ class PostgresDatabase:
                 " set COUNTERMAND_ALLOW_LOSING_ACKNOWLEDGED_CALLS=true if that is what you want."
             )
 
-    async def read(self, question: Work[T]) -> T:
-        """Run in the event loop, on a snapshot that is never written."""
+    async def read(self, question: Work[T], *, heavy: bool = False) -> T:
+        """Run in the event loop, or ``Aside`` of it, on a snapshot that is never written."""
         who = viewer.get()
         try:
             if (who is not None or self._pooled) and await self._is_bound_by_policies():
                 question = _seen_by(who, question)
-            return await in_turn(self.turns, lambda: self._started(_run(self._readers, question)))
+            asked = self._run_aside if heavy else partial(_run, self._readers)
+            return await in_turn(self.turns, lambda: self._started(asked(question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
                 raise TooBroadError(self._read_timeout_s) from error
@@ -147,7 +162,7 @@ class PostgresDatabase:
         return None if self._pooled else PostgresChannel(self._connect)
 
     async def close(self) -> None:
-        """Wait for what is under way, then close both pools."""
+        """Wait for what is under way, then close every pool."""
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=LAST_WORK_S)
             for task in late:
@@ -155,6 +170,7 @@ class PostgresDatabase:
             await asyncio.gather(*late, return_exceptions=True)
         await self._writer.dispose()
         await self._readers.dispose()
+        await self._aside.close(self._heavy_readers.dispose())
         # A connection that was broken off closes its socket in the loop's next turn, which may be the last.
         await asyncio.sleep(0)
 
@@ -165,6 +181,10 @@ class PostgresDatabase:
                 _run(self._readers, lambda connection: connection.execute(row_security.IS_ACTIVE).scalar())
             )
         return bool(self._is_bound)
+
+    async def _run_aside(self, question: Work[T]) -> T:
+        with turns.short():
+            return await self._aside.run(_run(self._heavy_readers, question))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
         return await asyncio.shield(self._started(work))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from countermand import turns
 from countermand.observability import metrics, tracing
 from countermand.store.engines import protocol
 from countermand.store.engines.protocol import Opening, TooBroadError, UnavailableError, Work, options_of
@@ -63,10 +64,11 @@ class SqliteDatabase:
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="reader")
 
-    async def read(self, question: Work[T]) -> T:
+    async def read(self, question: Work[T], *, heavy: bool = False) -> T:
         """Run in a reader's thread."""
+        begin = partial(self._in_short_turns if heavy else self._in_thread, question)
         try:
-            return await in_turn(self.turns, lambda: self._in_thread(question))
+            return await in_turn(self.turns, begin)
         except OperationalError as error:
             if _sqlite_code(error) == SQLITE_INTERRUPTED and self._read_timeout_s:
                 raise TooBroadError(self._read_timeout_s) from error
@@ -79,6 +81,12 @@ class SqliteDatabase:
         return asyncio.get_running_loop().run_in_executor(
             self._reader_threads, _in_snapshot, self._readers, question, self._read_timeout_s
         )
+
+    def _in_short_turns(self, question: Work[T]) -> asyncio.Future[T]:
+        reading = self._in_thread(question)
+        turns.shorten()
+        reading.add_done_callback(lambda _: turns.restore())
+        return reading
 
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
