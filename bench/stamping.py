@@ -13,22 +13,22 @@ from typing import Any
 
 from countermand.cli import main
 from countermand.service.calls import Done
-from countermand.service.lanes import Lane
+from countermand.service.lanes import Lanes
 
 
 def stamp(path: Path) -> None:
     """Keep a record of every commit of this process from now on."""
     file = path.open("a", buffering=1)
-    written = Lane._written
+    written = Lanes._written
 
-    async def stamped(lane: Lane, calls: Sequence[Any], state: Any) -> Any:
-        result = await written(lane, calls, state)
+    async def stamped(lanes: Lanes, calls: Sequence[Any], state: Any) -> Any:
+        result = await written(lanes, calls, state)
         now = time.time()
         for at in {outcome.at for outcome in result.outcomes if isinstance(outcome, Done) and outcome.at}:
             file.write(f"{at.timestamp():.6f} {now:.6f}\n")
         return result
 
-    Lane._written = stamped  # type: ignore[method-assign, assignment]
+    Lanes._written = stamped  # type: ignore[method-assign, assignment]
 
 
 def commits(path: Path) -> dict[str, float]:

@@ -61,12 +61,12 @@ async def opened(
     Raises:
         UnsafeDatabaseError: as ``opened_database``.
     """
-    from countermand.service.lanes import Lane, Lanes
+    from countermand.service.lanes import Lanes
 
     async with opened_database(settings, creates=creates, dry_run=dry_run) as database:
         ids = Ids(clock)
         count = 1 if database.engine.one_writer else settings.lanes
-        lanes = Lanes(lambda: Lane(database, clock, ids.new), count)
+        lanes = Lanes(database, clock, ids.new, count=count)
         yield Application(
             settings=settings,
             database=database,

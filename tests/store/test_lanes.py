@@ -16,7 +16,7 @@ from countermand.domain.commands import AskCancellation, Command
 from countermand.domain.orders import PlaceOrder
 from countermand.service import lanes
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.lanes import BATCH_MAX, TOLD_AT_ONCE, Lane, Lanes
+from countermand.service.lanes import BATCH_MAX, TOLD_AT_ONCE, Lanes
 from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError
@@ -48,7 +48,7 @@ def asks(sale: Sequence[Sale], **more: Any) -> list[Call]:
     return [Call(command=each.ask(1), door="test", retailer=each.world.retailer, **more) for each in sale]
 
 
-async def submit(lane: Lane, *calls: Call) -> list[Outcome]:
+async def submit(lane: Lanes, *calls: Call) -> list[Outcome]:
     return list(await asyncio.gather(*(lane.submit(call) for call in calls)))
 
 
@@ -145,20 +145,97 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
     assert await kinds(sale) == [1, 1, 1, 1, 0]
 
 
-async def test_a_retailers_calls_go_down_one_lane(world: World) -> None:
-    taken: list[Lane] = []
+# Several transactions side by side
 
-    class Noting(Lane):
-        async def submit(self, call: Call) -> Outcome:
-            taken.append(self)
-            return await super().submit(call)
 
-    several = Lanes(lambda: Noting(world.application.database, world.clock, world.application.ids.new), 4)
-    sale = await lines(world, 5)
-    outcomes = await asyncio.gather(*(several.submit(call) for call in asks(sale)))
-    assert all(isinstance(outcome, Done) for outcome in outcomes)
-    assert len(set(taken)) == 1
+async def test_lanes_share_what_waits(world: World) -> None:
+    several, database = await lane_of(world, 3)
+    database.hold()
+    calls = asks(await lines(world, 12))
+    tasks = [asyncio.create_task(several.submit(call)) for call in calls]
+    await _turns()
+    assert (several.depth, database.transactions) == (0, 3)
+    database.release()
+    assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {Done}
+    assert database.transactions == 3
+
+
+async def test_a_call_about_a_line_waits_for_the_one_before_it_and_others_do_not(world: World) -> None:
+    several, database = await lane_of(world, 2)
+    [busy, other] = await lines(world, 2)
+    told: list[str] = []
+
+    async def say(name: str, call: Call) -> Outcome:
+        outcome = await several.submit(call)
+        told.append(name)
+        return outcome
+
+    database.hold()
+    first = asyncio.create_task(say("first", _another(busy)))
+    await database.held.wait()
+    second = asyncio.create_task(say("second", _another(busy)))
+    await _turns()
+    assert (several.depth, database.transactions) == (1, 1)
+    third = asyncio.create_task(say("third", _another(other)))
+    await _turns()
+    assert (several.depth, database.transactions) == (1, 2)
+    database.release()
+    assert {type(outcome) for outcome in await asyncio.gather(first, second, third)} == {Done}
+    assert told.index("first") < told.index("second")
+    assert database.transactions == 3
     await several.drain()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+async def test_calls_about_a_line_are_decided_in_the_order_in_which_they_came(world: World, count: int) -> None:
+    several, _ = await lane_of(world, count)
+    sale = [await new_sale(world, 5) for _ in range(3)]
+    calls = [(each, _another(each)) for _ in range(8) for each in sale]
+    outcomes = await asyncio.gather(*(several.submit(call) for _, call in calls))
+    for one in sale:
+        mine = [type(outcome) for (each, _), outcome in zip(calls, outcomes, strict=True) if each is one]
+        assert mine == [Done] * 5 + [Refused] * 3
+    assert await kinds(sale) == [5, 5, 5]
+    await several.drain()
+
+
+async def test_what_waits_for_a_lane_that_is_stopped_is_taken_by_another(world: World) -> None:
+    several, database = await lane_of(world, 2)
+    sale = await lines(world, 3)
+    database.hold()
+    tasks = [asyncio.create_task(several.submit(_another(each))) for each in sale[:2]]
+    await _turns()
+    assert database.transactions == 2
+    tasks += [asyncio.create_task(several.submit(_another(each))) for each in sale]
+    await _turns()
+    [*running] = several._lanes
+    running[0].cancel()
+    database.release()
+    outcomes = await asyncio.gather(*tasks)
+    assert [type(outcome) for outcome in outcomes[2:]] == [Done] * 3
+    assert sorted(type(outcome).__name__ for outcome in outcomes[:2]) == ["Done", "Failed"]
+    assert outcomes.count(Failed(unknown=True)) == 1
+    assert several.depth == 0
+
+
+async def test_lanes_on_the_same_lines_and_orders_neither_wait_in_a_circle_nor_lose_a_unit(world: World) -> None:
+    """Whole orders and single lines of them, in turns and in both directions."""
+    several, _ = await lane_of(world, 4)
+    sale = [await new_sale(world, 6, 6, 6) for _ in range(4)]
+    calls = []
+    for each in (*sale, *reversed(sale)):
+        calls += [_another(each), Call(command=each.cancel_order(), door="test", retailer=world.retailer)]
+    outcomes = await asyncio.gather(*(several.submit(call) for call in calls))
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert await kinds(sale) == [6] * 4
+    for each in sale:
+        open_units, asked, cancelled, shipped = await each.buckets()
+        assert (open_units, asked + cancelled, shipped) == (0, 6, 0)
+
+
+async def _turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 # A constant number of statements
@@ -432,8 +509,8 @@ async def test_a_lane_that_is_stopped_leaves_nobody_waiting(world: World) -> Non
     await database.held.wait()
     waiting = [asyncio.create_task(lane.submit(call)) for call in others]
     await asyncio.sleep(0)
-    assert lane._pump is not None
-    lane._pump.cancel()
+    [pump] = lane._lanes
+    pump.cancel()
     assert await asyncio.gather(running, *waiting) == [Failed(unknown=True)] * 3
     database.release()
     await lane.drain()

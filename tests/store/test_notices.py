@@ -11,7 +11,7 @@ from countermand.admin.callers import PLATFORM
 from countermand.domain.commands import Command
 from countermand.domain.events import EventKind
 from countermand.service.calls import Call
-from countermand.service.lanes import Lane
+from countermand.service.lanes import Lanes
 from countermand.store import tables as t
 from countermand.store.codecs import partition_of
 from countermand.store.revisions import agreements_changed
@@ -126,7 +126,7 @@ def _call(world: World, command: Command) -> Call:
 async def test_the_worker_is_woken_once_notices_are_committed(world: World) -> None:
     woken: list[set[tuple[int, UUID]]] = []
     application = world.application
-    lane = Lane(application.database, world.clock, application.ids.new, lambda pairs: woken.append(set(pairs)))
+    lane = Lanes(application.database, world.clock, application.ids.new, lambda pairs: woken.append(set(pairs)))
     sale = await new_sale(world)
     await lane.submit(_call(world, sale.ask(1)))
     assert woken == [], "nobody listens"

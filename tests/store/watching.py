@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, event
 
-from countermand.service.lanes import Lane
+from countermand.service.lanes import Lanes
 from countermand.store.engines.protocol import Database, Work
 from tests.support.plans import heard_by_the_driver
 from tests.support.waiting import HANGS_S
@@ -64,10 +64,10 @@ class Watched:
         raise AssertionError("the lane does not own its database")
 
 
-async def lane_of(world: World) -> tuple[Lane, Watched]:
-    """A lane on a watched database."""
+async def lane_of(world: World, count: int = 1) -> tuple[Lanes, Watched]:
+    """A lane, or several, on a watched database."""
     database = Watched(world.application.database)
-    return Lane(database, world.clock, world.application.ids.new), database
+    return Lanes(database, world.clock, world.application.ids.new, count=count), database
 
 
 def writer(database: Database) -> Engine:

@@ -109,7 +109,7 @@ async def test_what_was_missed_while_nobody_ran_fires_in_the_order_it_was_due(wo
             submitted.append(call.command.line)
             return await world.application.lanes.submit(call)
 
-    recorded = Recorded(lambda: pytest.fail("not used"), 0)
+    recorded = Recorded(world.application.database, world.clock, world.application.ids.new)
     assert await Worker(world.application.database, recorded, Postman(), world.clock).fire_deadlines() == 3
     assert submitted == lines
 

@@ -26,7 +26,7 @@ from countermand.reads.bulk import LineKey, NotFound, lines_named
 from countermand.reads.cancellations import CancellationView
 from countermand.road import Application
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lane
+from countermand.service.lanes import BATCH_MAX, QUEUE_MAX, Lanes
 from countermand.settings import Settings
 
 TOGETHER: Final = 4 * BATCH_MAX
@@ -116,7 +116,7 @@ class _Tried(_Asking):
 
     async def _outcomes(self, asked: Sequence[Found]) -> dict[int, Outcome]:
         application = self.application
-        lane = Lane(application.database, application.clock, application.ids.new, batch_max=len(asked) or 1)
+        lane = Lanes(application.database, application.clock, application.ids.new, batch_max=len(asked) or 1)
         outcomes = await asyncio.gather(*(lane.submit(each.call) for each in asked))
         return {each.place: outcome for each, outcome in zip(asked, outcomes, strict=True)}
 

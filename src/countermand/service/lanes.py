@@ -1,4 +1,4 @@
-"""Group commit: calls that arrive while a transaction is in flight share the next one.
+"""Group commit: calls that arrive while transactions are under way share the next one.
 
 Idle, a call goes at once; busy, the cost of BEGIN, COMMIT and the disk's fsync is shared. There is no timer, so no
 call waits for company.
@@ -6,7 +6,8 @@ call waits for company.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
+from countermand.domain.line import NO_LINE
 from countermand.ids import Clock, show
 from countermand.observability import metrics, tracing
 from countermand.observability.calls import SUBJECTS_MAX, current_call
@@ -29,6 +31,8 @@ from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import SIDE_BY_SIDE, CommitUnknownError, Database, Pair, UnavailableError
 
 BATCH_MAX: Final = 64
+SHARED_BATCH_MAX: Final = 16
+"""Of several lanes each takes fewer: while the database works for one, the next is being decided."""
 QUEUE_MAX: Final = 10_000
 TOLD_AT_ONCE: Final = 4
 """So many calls get their outcome in one turn of the loop: what else comes waits for a few answers, not for 64."""
@@ -41,16 +45,23 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A call that waits for its outcome, the span that it is part of, and how many calls shared its transaction."""
+    """A call that waits for its outcome, the span that it is part of, and how many calls shared its transaction.
+
+    ``subject`` is the line or the order that it is about; ``None`` if it makes one.
+    """
 
     call: Call
+    subject: Hashable
     future: asyncio.Future[Outcome]
     span: Any = None
     batch: int = 0
 
 
-class Lane:
-    """One transaction at a time, each with every call that waits for it, at most ``batch_max``.
+class Lanes:
+    """The write road: ``count`` transactions side by side, which take their calls from one queue.
+
+    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line are decided in the order in
+    which they came: none is taken while another is under way.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     ``committed`` is called whenever anything was.
@@ -63,32 +74,34 @@ class Lane:
         new_id: NewId,
         wake: Callable[[Collection[Pair]], None] = lambda pairs: None,
         *,
+        count: int = 1,
         batch_max: int | None = None,
     ) -> None:
-        self._batch_max = batch_max or BATCH_MAX
+        self._count = count
+        self._batch_max = batch_max or (BATCH_MAX if count == 1 else SHARED_BATCH_MAX)
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._state = LaneState(database.engine)
         self._states: asyncio.Queue[LaneState] = asyncio.LifoQueue()
-        for _ in range(SIDE_BY_SIDE):
-            self._states.put_nowait(LaneState(database.engine))
+        event_ids = EventIds()
+        for _ in range(count * (SIDE_BY_SIDE if database.engine.one_retailer else 1)):
+            self._states.put_nowait(LaneState(database.engine, event_ids=event_ids))
         self.wake = wake
         self.committed: Callable[[], None] = lambda: None
         self._waiting: deque[_Waiting] = deque()
+        self._under_way: set[Hashable] = set()
+        self._busy = 0
         self._untold: deque[tuple[_Waiting, Outcome]] = deque()
-        self._pump: asyncio.Task[None] | None = None
+        self._lanes: set[asyncio.Task[None]] = set()
 
     async def submit(self, call: Call) -> Outcome:
         """Decide and save ``call``. Returns when the outcome is durable; ``Failed`` if it could not be saved."""
         if len(self._waiting) >= QUEUE_MAX:
             metrics.SHED_CALLS.add("lane")
             return Failed()
-        waiting = _Waiting(call, asyncio.get_running_loop().create_future(), tracing.current())
+        waiting = _Waiting(call, _subject(call), asyncio.get_running_loop().create_future(), tracing.current())
         self._waiting.append(waiting)
-        if self._pump is None:
-            # The lane answers many calls, so nothing of the one that started it shall stick to it.
-            self._pump = asyncio.create_task(self._run(), context=Context())
+        self._begin_lane()
         outcome = await waiting.future
         _note(outcome, waiting.batch)
         return outcome
@@ -98,30 +111,65 @@ class Lane:
         """How many calls wait."""
         return len(self._waiting)
 
+    @property
+    def depth_max(self) -> int:
+        """How many calls may wait."""
+        return QUEUE_MAX
+
+    def report_to(self, *, wake: Callable[[Collection[Pair]], None], committed: Callable[[], None]) -> None:
+        """Call these from now on."""
+        self.wake, self.committed = wake, committed
+
     async def drain(self) -> None:
         """Wait until every call that was submitted has its outcome."""
-        while self._pump is not None:
-            await asyncio.wait({self._pump})
+        while self._lanes:
+            await asyncio.wait(self._lanes)
         while self._untold:  # noqa: ASYNC110 - it is the loop that tells them
             await asyncio.sleep(0)
 
+    def _begin_lane(self) -> None:
+        if self._waiting and len(self._lanes) < self._count:
+            # A lane answers many calls, so nothing of the one that started it shall stick to it.
+            self._lanes.add(asyncio.create_task(self._run(), context=Context()))
+
     async def _run(self) -> None:
-        batch: list[_Waiting] = []
+        batch: Sequence[_Waiting] = ()
         try:
-            while self._waiting:
-                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max))]
+            while batch := self._next_batch():
+                self._begin_lane()
                 metrics.BATCH_CALLS.observe(len(batch))
                 with tracing.span("batch", links=[each.span for each in batch], calls=len(batch)):
                     outcomes = await self._outcomes([each.call for each in batch])
+                self._end(batch)
                 self._tell_later(batch, outcomes)
-                batch = []
         finally:
-            self._pump = None
+            self._lanes = {each for each in self._lanes if each is not asyncio.current_task()}
             # Calls are left only if the lane itself was stopped. They must not wait for ever.
-            for each in (*batch, *self._waiting):
-                if not each.future.done():
-                    each.future.set_result(Failed(unknown=True))
-            self._waiting.clear()
+            if batch:
+                self._end(batch)
+                _give_up(batch)
+            if not self._lanes:
+                _give_up(self._waiting)
+                self._waiting.clear()
+
+    def _next_batch(self) -> Sequence[_Waiting]:
+        """The calls of the next transaction: those that waited longest, except where one about their line is under way.
+
+        Lanes that are idle share what waits. Of a long queue about one line, no more is looked at than all may take.
+        """
+        most = min(self._batch_max, -(-len(self._waiting) // (self._count - self._busy)))
+        batch, kept = list[_Waiting](), list[_Waiting]()
+        while self._waiting and len(batch) < most and len(kept) < self._count * self._batch_max:
+            each = self._waiting.popleft()
+            (kept if each.subject in self._under_way else batch).append(each)
+        self._waiting.extendleft(reversed(kept))
+        self._busy += bool(batch)
+        self._under_way.update(each.subject for each in batch if each.subject is not None)
+        return batch
+
+    def _end(self, batch: Iterable[_Waiting]) -> None:
+        self._busy -= 1
+        self._under_way.difference_update(each.subject for each in batch)
 
     def _tell_later(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
         for each in batch:
@@ -149,7 +197,7 @@ class Lane:
             return [await self._dry_run(call) if call.dry_run else next(others) for call in calls]
         if self._database.engine.one_retailer:
             return await self._side_by_side(calls)
-        return await self._together(calls, self._state)
+        return await self._together(calls)
 
     async def _side_by_side(self, calls: Sequence[Call]) -> Sequence[Outcome]:
         """A transaction for each retailer. Several are under way at once, each with what its own state has read."""
@@ -161,16 +209,25 @@ class Lane:
         outcomes: dict[int, Outcome] = {}
 
         async def one(mine: Sequence[int]) -> None:
-            state = await self._states.get()
-            try:
-                outcomes.update(zip(mine, await self._together([calls[place] for place in mine], state), strict=True))
-            finally:
-                self._states.put_nowait(state)
+            outcomes.update(zip(mine, await self._together([calls[place] for place in mine]), strict=True))
 
         await asyncio.gather(*map(one, places))
         return [outcomes[place] for place in range(len(calls))]
 
-    async def _together(self, calls: Sequence[Call], state: LaneState) -> Sequence[Outcome]:
+    async def _together(self, calls: Sequence[Call]) -> Sequence[Outcome]:
+        async with self._a_state() as state:
+            return await self._in_one_or_each(calls, state)
+
+    @asynccontextmanager
+    async def _a_state(self) -> AsyncIterator[LaneState]:
+        """What a transaction goes by, for as long as it lasts."""
+        state = await self._states.get()
+        try:
+            yield state
+        finally:
+            self._states.put_nowait(state)
+
+    async def _in_one_or_each(self, calls: Sequence[Call], state: LaneState) -> Sequence[Outcome]:
         try:
             return await self._transact(calls, state)
         except CommitUnknownError:
@@ -190,7 +247,8 @@ class Lane:
 
     async def _dry_run(self, call: Call) -> Outcome:
         try:
-            return await self._alone(call, self._state)
+            async with self._a_state() as state:
+                return await self._alone(call, state)
         except OSError:
             log.exception("database_away", calls=1)
             return Failed()
@@ -253,35 +311,15 @@ class Lane:
         return run_batch(connection, calls, self._clock, self._new_id, state, more, dry_run=dry_run)
 
 
-class Lanes:
-    """Several lanes side by side, each with its share of the retailers."""
+def _give_up(calls: Iterable[_Waiting]) -> None:
+    for each in calls:
+        if not each.future.done():
+            each.future.set_result(Failed(unknown=True))
 
-    def __init__(self, make: Callable[[], Lane], count: int) -> None:
-        self._lanes = [make() for _ in range(count)]
 
-    async def submit(self, call: Call) -> Outcome:
-        """Submit ``call`` to the lane of its retailer."""
-        key = call.retailer or about(call.command)
-        return await self._lanes[key.int % len(self._lanes)].submit(call)
-
-    @property
-    def depth(self) -> int:
-        """How many calls wait in all lanes."""
-        return sum(lane.depth for lane in self._lanes)
-
-    @property
-    def depth_max(self) -> int:
-        """How many calls may wait in all lanes."""
-        return QUEUE_MAX * len(self._lanes)
-
-    def report_to(self, *, wake: Callable[[Collection[Pair]], None], committed: Callable[[], None]) -> None:
-        """Call these from now on, as a lane says."""
-        for lane in self._lanes:
-            lane.wake, lane.committed = wake, committed
-
-    async def drain(self) -> None:
-        """Wait until every lane is idle."""
-        await asyncio.gather(*(lane.drain() for lane in self._lanes))
+def _subject(call: Call) -> Hashable:
+    subject = call.line_number or about(call.command)
+    return None if subject == NO_LINE else subject
 
 
 def _note(outcome: Outcome, batch: int) -> None:
