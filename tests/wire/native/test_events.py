@@ -1,5 +1,6 @@
 """GET /v1/events: the caller's own, oldest first, each as it is sent, and none missed from page to page."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 
 from countermand.admin.callers import PLATFORM
 from countermand.documents.events import Envelope
-from countermand.domain.commands import AcceptCancellation, CancelOwn
+from countermand.domain.commands import AcceptCancellation, AskCancellation, CancelOwn
 from countermand.domain.reasons import CancelReason
+from countermand.service.calls import Call, Done
+from countermand.service.lanes import Lanes
 from countermand.store.engines.postgresql.engine import POSITION
 from tests.support.money import place_paid
 from tests.wire.native.calling import Native, new_retailer
@@ -175,6 +178,34 @@ async def test_none_is_missed_however_long_a_transaction_takes(native: Native) -
         seen += [each["subject"] for each in found["events"]]
         after = found["next"]
     assert seen == [before, *later]
+
+
+async def test_events_of_a_line_are_in_their_order_whichever_transaction_began_first(native: Native) -> None:
+    """The one that changes the line last began first, and waited for another line meanwhile."""
+    world = native.world
+    if world.application.database.engine.name != "postgresql":
+        return
+    # Locks are taken in the order of ids.
+    first, between, shared = sorted([await native.line(2) for _ in range(3)])
+    url = world.application.settings.database.replace("postgresql+asyncpg", "postgresql")
+
+    def ask(line: UUID) -> Call:
+        asked = AskCancellation(line=line, actor=world.actor(native.retailer), units=1, key=uuid4().hex)
+        return Call(command=asked, door="test", retailer=native.retailer)
+
+    roads = [Lanes(world.application.database, world.clock, world.application.ids.new) for _ in range(2)]
+    with psycopg.connect(url) as holder:
+        holder.execute("SELECT FROM lines WHERE id = %s FOR UPDATE", [between])
+        early = asyncio.gather(*(roads[0].submit(ask(line)) for line in (first, between, shared)))
+        with psycopg.connect(url, autocommit=True) as watcher:
+            while not watcher.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert isinstance(await roads[1].submit(ask(shared)), Done)
+        world.clock.advance(seconds=1)
+        holder.commit()
+    assert {type(outcome) for outcome in await early} == {Done}
+    found = [event["data"]["seq"] for event in await listed(native) if event["subject"] == str(shared)]
+    assert found == [1, 2, 3]
 
 
 def _now(native: Native) -> str:

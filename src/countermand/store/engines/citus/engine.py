@@ -26,7 +26,7 @@ from countermand.store.columns import Id, Instant
 from countermand.store.engines.citus import spreading
 from countermand.store.engines.citus.forms import RETAILER
 from countermand.store.engines.postgresql.address import PostgresAddress
-from countermand.store.engines.postgresql.engine import NEWEST, SNAPSHOT_OLDEST, PostgresEngine, words
+from countermand.store.engines.postgresql.engine import NEWEST, SNAPSHOT_OLDEST, TRANSACTION, PostgresEngine, words
 from countermand.store.engines.protocol import (
     Database,
     EventKey,
@@ -344,7 +344,7 @@ def _insert_of(name: str, count: int) -> TextClause:
 # Statements
 
 _NUMBER: Final = text("SELECT pg_current_xact_id()")
-_POSITION: Final = text("SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) + feed.position FROM feed")
+_POSITION: Final = text(f"SELECT {TRANSACTION} + feed.position FROM feed")  # noqa: S608 - no input
 """Of the events of this transaction: ``feed`` stays at the coordinator, whose transactions are counted."""
 
 _OF_WEEK: Final = "party_id = :party AND starts_at <= :placed_at AND ends_at > :placed_at AND state <> 'stale'"

@@ -262,7 +262,16 @@ _MIGRATING: Final = 0x636D  # any number that no other user of this database loc
 
 # Rows
 
-POSITION: Final = "CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT) + (SELECT feed.position FROM feed)"
+TRANSACTION: Final = (
+    "greatest(CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),"
+    " CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT) - 1)"
+)
+"""Behind which transactions a new event stands: this one, and all that have ended when it is saved.
+
+One that waited for a line may have a lower number than the one that it waited for.
+"""
+
+POSITION: Final = f"{TRANSACTION} + (SELECT feed.position FROM feed)"  # noqa: S608 - no input
 """Of a new event: the number of the transaction, and what ``feed`` says."""
 
 _MADE: Final = {("events", "position"): POSITION}
