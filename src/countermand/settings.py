@@ -195,7 +195,7 @@ class Settings(BaseSettings):
         default="", description="How clients reach this service; default http://host:port"
     )
     processes: int = Field(default=1, ge=1, le=64, description="Processes that `serve` starts (PostgreSQL)")
-    lanes: int = Field(default=1, ge=1, le=64, description="Transactions side by side (PostgreSQL), of each process")
+    lanes: int = Field(default=3, ge=1, le=64, description="Transactions side by side (PostgreSQL), of each process")
     token_lifetime_s: int = Field(default=7200, ge=0, description="CRUX login tokens; 0 = no expiry")
     credential_cache_s: int = Field(default=5, ge=0, description="How long a revoked credential may still be honoured")
     login_limit: Annotated[str, AfterValidator(_quota)] = Field(
