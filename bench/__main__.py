@@ -15,9 +15,9 @@ import psycopg
 from tests.support.pgnode import Node
 
 from bench import calls as wire
-from bench.client import Client, choose
+from bench.client import Client, Load, choose
 from bench.floor import Floor, MissingPgbenchError
-from bench.processes import countermand, empty
+from bench.processes import countermand, cpu_with_children_s, empty
 from bench.report import Measurement, Report, about_here
 from bench.seeding import plant
 from bench.targets import (
@@ -37,15 +37,22 @@ OTHERS = ("backups", "beside", "bulk", "growth", "notices", "pages", "reads", "t
 WARM_UP_S = 1.0
 QUIET = "quiet"
 """What the service is called that writes no line for a call, beside the one that does."""
-RATE_MAX = 6_000
-"""More calls a second than any target is expected to answer, so that the prepared lines suffice."""
+RATE_MAX = 5_000
+"""More cancellations a second than the service is expected to do, so that the prepared lines suffice."""
 LINES_AN_ORDER = 4
 SERVER_SETTINGS: dict[str, str | int] = {
     "shared_buffers": "'256MB'",
     "max_wal_size": "'4GB'",
     "checkpoint_timeout": "'30min'",
+    # Every target keeps its connections, and the floor opens one for each of its clients.
+    "max_connections": 400,
 }
 """Durable as PostgreSQL comes; only no checkpoint in the middle of a measurement: one is made before each."""
+FLOOR_TIMES = 3
+"""The floor cancels so many times as many lines."""
+ONE_DOOR = "crux"
+"""The door that is measured with every number of clients; the others only with as many as ``DOORS_CLIENTS``."""
+DOORS_CLIENTS = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +113,17 @@ def _cost_of_lines(measurements: list[Measurement]) -> Iterator[str]:
 def _measure(options: argparse.Namespace, targets: list[Target]) -> Iterator[Measurement]:
     for target in targets:
         _say(f"warming up {target.name}")
-        target.measure(max(options.clients), WARM_UP_S)
+        target.measure(min(DOORS_CLIENTS, max(options.clients)), WARM_UP_S)
     for number in range(1, options.rounds + 1):
         for clients in options.clients:
             # Every other round goes the other way round, so that nobody always follows the same neighbour.
             for target in targets if number % 2 else reversed(targets):
-                cpu = target.cpu_s()
+                if not _is_wanted(target.name, clients, options):
+                    continue
+                target.settle()
+                cpu, database = target.cpu_s(), target.database_cpu_s()
                 load = target.measure(clients, options.seconds)
-                used = target.cpu_s() - cpu
+                used, database = target.cpu_s() - cpu, target.database_cpu_s() - database
                 _say(
                     f"round {number}, {clients:3} clients, {target.name}: {load.rate:,.0f}/s,"
                     f" p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms"
@@ -123,14 +133,29 @@ def _measure(options: argparse.Namespace, targets: list[Target]) -> Iterator[Mea
                     target=target.name,
                     clients=clients,
                     load=load,
-                    cpu_us_per_call=used / load.ok * 1e6 if used and load.ok else None,
+                    cpu_us_per_call=_us_a_call(used, load),
+                    client_us_per_call=_us_a_call(load.cpu * load.elapsed_s, load),
+                    database_us_per_call=_us_a_call(database, load),
+                    **target.memory(),
                 )
+
+
+def _us_a_call(seconds: float, load: Load) -> float | None:
+    return seconds / load.ok * 1e6 if seconds and load.ok else None
+
+
+def _is_wanted(name: str, clients: int, options: argparse.Namespace) -> bool:
+    """Of several doors, one is measured with every number of clients."""
+    others = set(options.door) - {ONE_DOOR}
+    is_other = ONE_DOOR in options.door and bool(others & set(name.split()))
+    return not is_other or clients == DOORS_CLIENTS or DOORS_CLIENTS not in options.clients
 
 
 def _targets(
     options: argparse.Namespace, stack: ExitStack, directory: Path, client: Client
 ) -> tuple[list[Target], dict[str, Any]]:
-    lines = options.lines or _lines_needed(options)
+    needed = {door: options.lines or _lines_needed(options, door) for door in {ONE_DOOR, *options.door}}
+    lines = max(needed.values())
     targets: list[Target] = []
     about: dict[str, Any] = {"lines": lines}
     node = (
@@ -138,18 +163,20 @@ def _targets(
     )
     variants = [Variant(name="", source=None, env={}), *options.variant]
     if node and FLOOR in options.only:
-        floor = Floor(node, items=2 * lines, protocol=options.protocol)
+        floor = Floor(node, items=FLOOR_TIMES * lines, protocol=options.protocol)
         about["floor"] = f"{floor.version}, {options.protocol} protocol"
         targets.append(_Checkpointing(node, FloorTarget(floor)))
     if node and POSTGRES in options.only:
         targets += [
-            _Checkpointing(node, _on_postgres(door, stack, directory, client, node, lines, variant))
+            _Checkpointing(node, _on_postgres(door, stack, directory, client, node, needed[door], variant))
             for door in options.door
             for variant in variants
         ]
     if SQLITE in options.only:
         targets += [
-            _on_sqlite(door, stack, directory, client, lines, variant) for door in options.door for variant in variants
+            _on_sqlite(door, stack, directory, client, needed[door], variant)
+            for door in options.door
+            for variant in variants
         ]
     if EMPTY in options.only:
         process = stack.enter_context(empty(directory / "empty.log"))
@@ -228,13 +255,22 @@ class _Checkpointing:
         self._node = node
         self._target = target
 
-    def measure(self, clients: int, seconds: float) -> Any:
+    def settle(self) -> None:
         with psycopg.connect(self._node.url(), autocommit=True) as connection:
             connection.execute("CHECKPOINT")
+
+    def measure(self, clients: int, seconds: float) -> Load:
         return self._target.measure(clients, seconds)
 
     def cpu_s(self) -> float:
         return self._target.cpu_s()
+
+    def database_cpu_s(self) -> float:
+        """Of the whole server: only one target is measured at a time."""
+        return cpu_with_children_s(self._node.process.pid) if self._node.process else 0.0
+
+    def memory(self) -> dict[str, float]:
+        return self._target.memory()
 
     def verify(self) -> str:
         return self._target.verify()
@@ -244,8 +280,9 @@ def _needs_postgres(options: argparse.Namespace) -> bool:
     return bool({FLOOR, POSTGRES} & set(options.only)) or options.neighbours
 
 
-def _lines_needed(options: argparse.Namespace) -> int:
-    each_round = sum(min(RATE_MAX, 1_000 * clients) * options.seconds for clients in options.clients)
+def _lines_needed(options: argparse.Namespace, door: str = ONE_DOOR) -> int:
+    asked = [clients for clients in options.clients if _is_wanted(door, clients, options)]
+    each_round = sum(min(RATE_MAX, 1_000 * clients) * options.seconds for clients in asked)
     return int(each_round * options.rounds + RATE_MAX * WARM_UP_S)
 
 
@@ -258,18 +295,23 @@ def _server_settings(node: Node) -> str:
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
-    parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", default=["crux"])
+    parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", default=["crux", "plaza", "native"])
     parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
     parser.add_argument("--reads", action="store_true", help="how long every read takes, instead; has flags of its own")
     parser.add_argument("--pages", action="store_true", help="how long pages of the console take, instead")
     parser.add_argument("--timing", action="store_true", help="whether times tell of others' things, instead")
-    parser.add_argument("--neighbours", action="store_true", help="also the same call on FastAPI and on DRF")
+    parser.add_argument(
+        "--neighbours",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="also the same call on FastAPI and DRF",
+    )
     parser.add_argument("--logging", action="store_true", help="also the service without a line for each call")
     parser.add_argument("--json", type=Path, metavar="FILE", help="keep every figure")
     parser.add_argument(

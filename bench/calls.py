@@ -58,7 +58,29 @@ def retailer(order: PlantedOrder, place: int) -> bytes:
     )
 
 
-DOORS: dict[str, CallMaker] = {"crux": crux, "plaza": plaza, "retailer": retailer}
+def native(order: PlantedOrder, place: int) -> bytes:
+    """The same by the service's own API."""
+    return http(
+        "POST",
+        "/v1/cancellations",
+        f'{{"lines":[{{"line":"{order.lines[place]}","units":{order.units[place]}}}]}}'.encode(),
+        Authorization=f"Bearer {order.retailer.token}",
+        Content_Type="application/json",
+    )
+
+
+def whole_order(order: PlantedOrder, _: int = 0) -> bytes:
+    """All lines of an order at once."""
+    return http(
+        "POST",
+        "/v1/cancellations",
+        f'{{"order":"ord_{order.id.hex}"}}'.encode(),
+        Authorization=f"Bearer {order.retailer.token}",
+        Content_Type="application/json",
+    )
+
+
+DOORS: dict[str, CallMaker] = {"crux": crux, "native": native, "plaza": plaza, "retailer": retailer}
 """A door is measured by one function: the whole bytes of the call that cancels a line."""
 
 

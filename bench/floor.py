@@ -1,6 +1,7 @@
 """The floor: the smallest durable cancellation that PostgreSQL's own load tool can run against the same server."""
 
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -66,14 +67,17 @@ class Floor:
                 *("--protocol", self._protocol, "--log", "--log-prefix", f"{directory}/log"),
                 *("--host", "127.0.0.1", "--port", str(self._node.port), "--username", "postgres", self.DATABASE),
             ]
+            before = _children_cpu_s()
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60)
+            used = _children_cpu_s() - before
             if done.returncode != 0:
                 raise RuntimeError(f"pgbench failed: {done.stderr[-1000:]}")
             lines = [line for log in Path(directory).iterdir() for line in log.read_text().splitlines()]
         ranked = sorted(int(line.split()[2]) / 1000 for line in lines)
         count = int(_number(r"transactions actually processed: (\d+)", done.stdout))
+        elapsed_s = count / _number(r"tps = ([\d.]+)", done.stdout)
         return Load(
-            elapsed_s=count / _number(r"tps = ([\d.]+)", done.stdout),
+            elapsed_s=elapsed_s,
             ok=count,
             answered=count,
             unanswered=0,
@@ -81,7 +85,7 @@ class Floor:
             p50_ms=ranked[len(ranked) // 2],
             p99_ms=ranked[int(len(ranked) * 0.99)],
             max_ms=ranked[-1],
-            cpu=0.0,
+            cpu=used / elapsed_s,
             statuses={},
         )
 
@@ -90,6 +94,12 @@ class Floor:
         with psycopg.connect(self._node.url(self.DATABASE)) as connection:
             row = connection.execute("SELECT count(*) FROM cancellation").fetchone()
             return int(row[0]) if row else 0
+
+
+def _children_cpu_s() -> float:
+    """CPU of the processes that this one has started and waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def find_pgbench() -> Path:

@@ -56,6 +56,14 @@ class ServerProcess:
         """CPU used so far, with that of its children; 0 where the system does not tell."""
         return sum(cpu_s(pid) for pid in [self.pid, *children(self.pid)])
 
+    def pss_mb(self) -> float:
+        """Memory now, with that of its children; what several share counts once. 0 where the system does not tell."""
+        return sum(_memory_mb(pid, "smaps_rollup", "Pss") for pid in [self.pid, *children(self.pid)])
+
+    def peak_mb(self) -> float:
+        """The most that each process ever held, together: memory that several share counts for each."""
+        return sum(_memory_mb(pid, "status", "VmHWM") for pid in [self.pid, *children(self.pid)])
+
     def _accepts(self) -> bool:
         try:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
@@ -98,6 +106,19 @@ def cpu_s(pid: int, *, ended_children: bool = False) -> float:
     except OSError:
         return 0.0
     return sum(int(each) for each in fields[11 : 15 if ended_children else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+def _memory_mb(pid: int, file: str, name: str) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), 0.0)
+
+
+def cpu_with_children_s(pid: int) -> float:
+    """CPU that a process and all that it has started have used, those that have ended, too: of a PostgreSQL server."""
+    return cpu_s(pid, ended_children=True) + sum(cpu_s(each, ended_children=True) for each in children(pid))
 
 
 def children(pid: int) -> list[int]:

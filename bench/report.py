@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -26,6 +27,11 @@ class Measurement:
     clients: int
     load: Load
     cpu_us_per_call: float | None
+    client_us_per_call: float | None = None
+    database_us_per_call: float | None = None
+    idle_mb: float | None = None
+    pss_mb: float | None = None
+    peak_mb: float | None = None
 
 
 class Report:
@@ -39,9 +45,10 @@ class Report:
     def markdown(self) -> str:
         """The table, with what it was measured on."""
         rows = [
-            "| clients | what | per second | p50 ms | p99 ms | of the floor | of the empty server | CPU µs a call |",
-            "|---:|---|---:|---:|---:|---:|---:|---:|",
-            *(self._row(clients, target) for clients in self._clients() for target in self._targets()),
+            "| clients | what | per second | p50 ms | p99 ms | of the floor | of the empty server | service µs a call"
+            " | client µs | database µs | idle MB (PSS) | now MB (PSS) | peak MB (RSS) |",
+            "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+            *(self._row(clients, target) for clients, target in self._pairs()),
         ]
         about = "\n".join(f"- {name}: {value}" for name, value in self._about.items())
         kept = "\n".join(f"- {line}" for line in self._verified)
@@ -55,8 +62,7 @@ class Report:
             "verified": self._verified,
             "medians": [
                 {"clients": clients, "target": target, **self._figures(clients, target)}
-                for clients in self._clients()
-                for target in self._targets()
+                for clients, target in self._pairs()
             ],
             "measurements": [{**asdict(each), "rate": each.load.rate} for each in self._measurements],
         }
@@ -71,19 +77,22 @@ class Report:
     def _targets(self) -> list[str]:
         return list(dict.fromkeys(each.target for each in self._measurements if each.round == 1))
 
+    def _pairs(self) -> list[tuple[int, str]]:
+        both = [(clients, target) for clients in self._clients() for target in self._targets()]
+        return [each for each in both if self._of(*each)]
+
     def _of(self, clients: int, target: str) -> dict[int, Measurement]:
         return {each.round: each for each in self._measurements if (each.clients, each.target) == (clients, target)}
 
     def _figures(self, clients: int, target: str) -> dict[str, float | None]:
         mine = self._of(clients, target)
-        costs = [each.cpu_us_per_call for each in mine.values() if each.cpu_us_per_call]
         return {
             "rate": median(each.load.rate for each in mine.values()),
             "p50_ms": median(each.load.p50_ms for each in mine.values()),
             "p99_ms": median(each.load.p99_ms for each in mine.values()),
             "of_floor": self._ratio(clients, target, "floor"),
             "of_empty": self._ratio(clients, target, "empty server"),
-            "cpu_us_per_call": median(costs) if costs else None,
+            **{name: _median_of(mine.values(), name) for name in _COSTS},
         }
 
     def _ratio(self, clients: int, target: str, base: str) -> float | None:
@@ -98,9 +107,20 @@ class Report:
             target,
             *(_shown(figures[name], f) for name, f in (("rate", ",.0f"), ("p50_ms", ".2f"), ("p99_ms", ".2f"))),
             *(_shown(figures[name], f) for name, f in (("of_floor", ".2f"), ("of_empty", ".2f"))),
-            _shown(figures["cpu_us_per_call"], ".0f"),
+            *(_shown(figures[name], ".0f") for name in _COSTS),
         ]
         return f"| {' | '.join(cells)} |"
+
+
+_COSTS = (
+    *("cpu_us_per_call", "client_us_per_call", "database_us_per_call"),
+    *("idle_mb", "pss_mb", "peak_mb"),
+)
+
+
+def _median_of(measurements: Iterable[Measurement], name: str) -> float | None:
+    known = [value for each in measurements if (value := getattr(each, name)) is not None]
+    return median(known) if known else None
 
 
 def about_here() -> dict[str, Any]:

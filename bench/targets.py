@@ -26,8 +26,17 @@ class Target(Protocol):
     def measure(self, clients: int, seconds: float) -> Load:
         """A load of so many clients for so long, on lines that were not cancelled yet."""
 
+    def settle(self) -> None:
+        """Be done with what the measurement before left."""
+
     def cpu_s(self) -> float:
         """CPU of the server process so far; 0 when it is not known."""
+
+    def database_cpu_s(self) -> float:
+        """CPU of the database server so far; 0 where there is none."""
+
+    def memory(self) -> dict[str, float]:
+        """``idle_mb`` before the first load, ``pss_mb`` now, and ``peak_mb``, of the server process."""
 
     def verify(self) -> str:
         """How acknowledged and stored compare, in words.
@@ -50,8 +59,17 @@ class FloorTarget:
         self.acknowledged += load.ok
         return load
 
+    def settle(self) -> None:
+        return
+
     def cpu_s(self) -> float:
         return 0.0
+
+    def database_cpu_s(self) -> float:
+        return 0.0
+
+    def memory(self) -> dict[str, float]:
+        return {}
 
     def verify(self) -> str:
         return _compare(self.name, self.acknowledged, 0, self.floor.count())
@@ -71,6 +89,10 @@ class HttpTarget:
     acknowledged: int = 0
     unanswered: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
+    idle_mb: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.idle_mb = self.process.pss_mb()
 
     def measure(self, clients: int, seconds: float) -> Load:
         load = self.client.run(self.process.port, clients, seconds, self.calls, self.following)
@@ -84,8 +106,18 @@ class HttpTarget:
             self.statuses[status] = self.statuses.get(status, 0) + count
         return load
 
+    def settle(self) -> None:
+        return
+
     def cpu_s(self) -> float:
         return self.process.cpu_s()
+
+    def database_cpu_s(self) -> float:
+        return 0.0
+
+    def memory(self) -> dict[str, float]:
+        held = {"idle_mb": self.idle_mb, "pss_mb": self.process.pss_mb(), "peak_mb": self.process.peak_mb()}
+        return {name: value for name, value in held.items() if value}
 
     def verify(self) -> str:
         if self.stored is None:
