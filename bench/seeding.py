@@ -62,19 +62,30 @@ def plant(
     suppliers: int = 10,
     units_max: int = 1,
     seed: int = 1,
+    group: str = "",
     keys: Path | None = None,
 ) -> list[PlantedOrder]:
-    """Bring the schema up to date and place ``orders`` orders of ``lines`` lines each, spread over the retailers."""
+    """Bring the schema up to date and place ``orders`` orders of ``lines`` lines each, spread over the retailers.
+
+    Those of another ``group`` have other names, so that it can be done again.
+    """
     settings = Settings(database=url, key_file=keys, read_timeout_s=0)
-    return asyncio.run(_plant(settings, orders, lines, retailers, suppliers, units_max, Random(seed)))
+    return asyncio.run(_plant(settings, orders, lines, retailers, suppliers, units_max, Random(seed), group))
 
 
 async def _plant(
-    settings: Settings, orders: int, lines: int, retailers: int, suppliers: int, units_max: int, dice: Random
+    settings: Settings,
+    orders: int,
+    lines: int,
+    retailers: int,
+    suppliers: int,
+    units_max: int,
+    dice: Random,
+    group: str,
 ) -> list[PlantedOrder]:
     async with opened(settings) as application:
-        sellers = await _traders(application, PartyKind.RETAILER, retailers)
-        holders = await _traders(application, PartyKind.SUPPLIER, suppliers)
+        sellers = await _traders(application, PartyKind.RETAILER, retailers, group)
+        holders = await _traders(application, PartyKind.SUPPLIER, suppliers, group)
         clock = _PastClock()
         ids = Ids(clock, dice)
         planted = [
@@ -128,10 +139,10 @@ def _numbers_of_lines(connection: Connection, sellers: Sequence[Trader]) -> dict
     return {row.id: row.number for row in connection.execute(mine)}
 
 
-async def _traders(application: Service, kind: PartyKind, count: int) -> list[Trader]:
+async def _traders(application: Service, kind: PartyKind, count: int, group: str) -> list[Trader]:
     def add(connection: Connection) -> list[Trader]:
         ids, now = application.ids, application.clock()
-        added = [parties.enter(connection, ids, now, kind=kind, name=f"{kind.value} {n}") for n in range(count)]
+        added = [parties.enter(connection, ids, now, kind=kind, name=f"{kind.value} {group}{n}") for n in range(count)]
         return [
             Trader(
                 party=party,
