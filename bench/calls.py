@@ -69,13 +69,13 @@ def native(order: PlantedOrder, place: int) -> bytes:
     )
 
 
-def whole_order(order: PlantedOrder, _: int = 0) -> bytes:
-    """All lines of an order at once."""
+def whole_order(order: PlantedOrder) -> bytes:
+    """The seed's own call for all lines of an order."""
     return http(
-        "POST",
-        "/v1/cancellations",
-        f'{{"order":"ord_{order.id.hex}"}}'.encode(),
-        Authorization=f"Bearer {order.retailer.token}",
+        "PATCH",
+        "/orders/cancel/",
+        f'{{"order_uuid":"{order.id}"}}'.encode(),
+        Authorization=f"Token {order.retailer.token}",
         Content_Type="application/json",
     )
 
