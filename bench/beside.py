@@ -127,6 +127,8 @@ def _measure(engine: str, options: argparse.Namespace, directory: Path, client: 
                 load = client.run(server.port, options.clients, options.seconds, cancels, following)
                 following = load.following
                 asked = client.finish(reader, options.seconds) if reader else None
+                if asked and asked.ok != asked.answered:
+                    raise RuntimeError(f"{path} was refused: {asked.statuses}")
                 found.append(
                     Figures(
                         engine=engine,

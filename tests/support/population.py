@@ -528,12 +528,18 @@ def _cancellation_rows(w: _Words, counts: _Counts) -> Iterator[tuple[str, str]]:
         f" {w.boolean('n < 0')}, {w.boolean('n < 0')}, {w.boolean('n < 0')}, 'seed' FROM seed_lines WHERE {asked}",
     )
     whose = f", \"asker\": \"' || CASE WHEN {chance('m', 11, 3)} = 0 THEN 'customer' ELSE 'retailer' END || '\""
-    put = f'{whose}, "awaiting": "\' || CAST(fulfiller_id AS text) || \'"'
+    whose += ', "reason": "other", "state": "'
+    put = f'{whose}asked", "awaiting": "\' || CAST(fulfiller_id AS text) || \'"'
     yield "events", _events(counts, w, 2, "cancellation.asked", "3600", "1", asked, cancellation=True, more=put)
     for fate in ("accepted", "declined", "withdrawn", "lapsed"):
         kind, where = f"cancellation.{fate}", f"fate = '{fate}'"
         by = "retailer_id" if fate == "withdrawn" else "fulfiller_id"
-        yield "events", _events(counts, w, 3, kind, "7200 + m % 7200", "1", where, cancellation=True, more=whose, by=by)
+        yield (
+            "events",
+            _events(
+                counts, w, 3, kind, "7200 + m % 7200", "1", where, cancellation=True, more=f'{whose}{fate}"', by=by
+            ),
+        )
         shipped = f"{where} AND ordered - cancelled_units > 0"
         yield "events", _events(counts, w, 4, "line.shipped", "86400", "1", shipped, cancellation=False)
     yield (
