@@ -60,7 +60,7 @@ def _legend(series: Sequence[Series]) -> Iterator[str]:
     for place, each in enumerate(series):
         yield f'<rect class="s{place}" x="{x:.0f}" y="44" width="12" height="12" rx="2"/>'
         yield f'<text x="{x + 17:.0f}" y="55">{escape(each.name)}</text>'
-        x += 30 + 6.6 * len(each.name)
+        x += 34 + 7.2 * len(each.name)
 
 
 def _grid(top: float, up: str) -> Iterator[str]:

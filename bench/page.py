@@ -16,11 +16,11 @@ BEGIN, END = "<!-- speed: written by make bench ARGS=--performance -->", "<!-- e
 
 POSTGRES, SQLITE = "postgresql", "sqlite"
 SHOWN: Final = {
-    "floor": "PostgreSQL alone (floor)",
-    "postgresql crux": "Countermand on PostgreSQL",
-    "sqlite crux": "Countermand on SQLite",
+    "floor": "floor",
+    "postgresql crux": "Countermand, PostgreSQL",
+    "sqlite crux": "Countermand, SQLite",
     "fastapi": "FastAPI idiom",
-    "drf": "Django REST framework",
+    "drf": "DRF",
 }
 """What the chart compares."""
 
