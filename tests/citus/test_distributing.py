@@ -89,6 +89,21 @@ def test_a_run_that_broke_off_is_taken_up(url: str, db: Command) -> None:
     assert asked(url, KEYS) == keys
 
 
+POLICIES = "SELECT pg_get_expr(polqual, polrelid) FROM pg_policy"
+
+
+def test_policies_that_look_into_other_rows_are_dropped_and_what_is_protected_stays_so(url: str, db: Command) -> None:
+    protected = asked(url, "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1")
+    before = asked(url, POLICIES)
+    stand_in(url)
+    assert "events: the policy countermand_sees is dropped" in db("status").stderr
+    assert shown(db("distribute", "--json"))["left"] == []
+    left = asked(url, POLICIES)
+    assert set(left) == {each for each in before if "SELECT" not in each}
+    assert 0 < len(left) < len(before)
+    assert asked(url, "SELECT relname FROM pg_class WHERE relrowsecurity ORDER BY 1") == protected
+
+
 def test_a_dry_run_says_the_steps_and_takes_none(url: str, db: Command) -> None:
     stand_in(url)
     tried = db("distribute", "--dry-run")

@@ -57,6 +57,11 @@ _REFUSALS: Final = """
         IF bad IS NOT NULL THEN
             RAISE 'cannot create foreign key constraint since relations are not colocated: %', bad;
         END IF;
+        SELECT p.polname INTO bad FROM pg_policy p
+            WHERE p.polrelid = named AND p.polqual::text LIKE '%{SUBLINK %';
+        IF bad IS NOT NULL THEN
+            RAISE 'cannot create policy: % has a subquery', bad;
+        END IF;
         IF EXISTS (SELECT FROM pg_trigger WHERE tgrelid = named AND NOT tgisinternal) THEN
             RAISE 'cannot distribute relation "%" because it has triggers', named;
         END IF;

@@ -4,6 +4,9 @@ Every step looks in Citus' own catalogue whether it is done, so a run that was b
 A table is distributed while others write to it; at the end of each, writes to it wait for a moment. Foreign keys are
 dropped before and added again at the end, as Citus lets a table refer only to one that is where it belongs. Meanwhile
 the service's own rules hold what they hold.
+
+Citus refuses policies of row-level security that look into other rows, so those are dropped. Without them a role that
+is bound by such policies sees less, and the service refuses to run as one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,11 +34,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Where the tables are by now: spread, whole everywhere, and their foreign keys by name, each with its table."""
+    """Where the tables are by now: spread, whole everywhere, and their foreign keys by name, each with its table.
+
+    ``policies`` are those that Citus refuses, each a table and a name.
+    """
 
     spread: frozenset[str]
     everywhere: frozenset[str]
     keys: Mapping[str, str]
+    policies: Sequence[tuple[str, str]]
 
 
 def placed(connection: Connection) -> Placed:
@@ -45,13 +52,21 @@ def placed(connection: Connection) -> Placed:
         spread=frozenset(row.name for row in rows if row.method == "h"),
         everywhere=frozenset(row.name for row in rows if row.method == "n" and row.model == "t"),
         keys={row.name: row.table for row in connection.execute(_KEYS)},
+        policies=[(row.table, row.name) for row in connection.execute(_POLICIES)],
     )
 
 
 def steps_left(now: Placed, *, blocks_writes: bool) -> list[Step]:
     """What is still to do, in order."""
     moving = [*_everywhere_left(now), *_spread_left(now)]
-    steps = list(_dropped(now, moving))
+    steps = [
+        Step(
+            sentence=f"{table}: the policy {name} is dropped, as it looks into other rows",
+            statement=f"DROP POLICY {name} ON {table}",
+        )
+        for table, name in now.policies
+    ]
+    steps += _dropped(now, moving)
     steps += [
         Step(sentence=f"{name}: every server gets all rows", statement=f"SELECT create_reference_table('{name}')")
         for name in _everywhere_left(now)
@@ -202,6 +217,11 @@ _PARTITIONS: Final = text(
 _KEYS: Final = text(
     "SELECT f.conname AS name, c.relname AS table FROM pg_constraint AS f JOIN pg_class AS c ON c.oid = f.conrelid"
     " WHERE f.contype = 'f' AND c.relnamespace = CAST(current_schema() AS REGNAMESPACE) ORDER BY f.conname"
+)
+_POLICIES: Final = text(
+    "SELECT c.relname AS table, p.polname AS name FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid"
+    " WHERE c.relnamespace = CAST(current_schema() AS REGNAMESPACE)"
+    " AND concat(p.polqual, p.polwithcheck) LIKE '%{SUBLINK %' ORDER BY c.relname, p.polname"
 )
 _NODES: Final = text(
     "SELECT nodename, nodeport, groupid, isactive, shouldhaveshards FROM pg_dist_node"
