@@ -27,14 +27,11 @@ from tests.support.spreading import Verdict, judged
 LINES: Final = 12_000
 
 FAULTS: Final = {
-    "reads.search.find": {"what every server has is looked up in spread tables, row by row"},
-    "reads.parties.parties_named": {"what every server has is looked up in spread tables, row by row"},
     "admin.endpoints.remove": {"notices is changed on several servers"},
     "store.outbox.recover": {"notices is changed on several servers"},
     "store.erasure.erase_customer": {"idempotency_records is changed on several servers"},
 }
-"""What does not keep to them, by who sends it. Citus refuses the first two, where a supplier searches for parties by
-name. The others are calls of an operator about notices and replies of any retailer; all servers carry them out."""
+"""What all servers carry out, by who sends it: calls of an operator about notices and replies of any retailer."""
 
 OF_ONE_SERVER: Final = {
     "service.batch.run_batch",
@@ -163,6 +160,16 @@ BROKEN: Final = {
         " WHERE EXISTS (SELECT 1 FROM lines WHERE lines.retailer_id = first.retailer_id)",
         "what every server has is looked up in spread tables, row by row",
     ),
+    "a look-up that leaves whose it is to what is around": (
+        "SELECT 1 FROM parties WHERE parties.id = $1 AND (parties.kind = 'platform' OR"
+        " EXISTS (SELECT 1 FROM connections WHERE connections.retailer_id = parties.id))",
+        "what every server has is looked up in spread tables, row by row",
+    ),
+    "a lock with a look-up": (
+        "SELECT (SELECT kind FROM orders WHERE orders.retailer_id = lines.retailer_id) FROM lines"
+        " WHERE lines.retailer_id = $1 FOR UPDATE",
+        "FOR UPDATE, and orders is looked up",
+    ),
     "a recursive query": (
         "WITH RECURSIVE r(id) AS (SELECT id FROM notices UNION ALL SELECT id FROM r) SELECT * FROM r",
         "a recursive query",
@@ -191,6 +198,8 @@ KEPT: Final = {
     "one retailer": "SELECT id FROM lines WHERE retailer_id = $1 AND id = ANY ($2) ORDER BY id FOR UPDATE",
     "joined by the key": "SELECT 1 FROM lines JOIN orders ON orders.retailer_id = lines.retailer_id"
     " AND orders.id = lines.order_id WHERE lines.retailer_id = $1",
+    "a look-up that is a join": "SELECT 1 FROM parties WHERE parties.id = $1 AND EXISTS (SELECT 1 FROM connections"
+    " WHERE connections.retailer_id = parties.id)",
     "rows of an array": "UPDATE lines SET open = r.open FROM unnest($2, $3) AS r(id, open)"
     " WHERE lines.retailer_id = $1 AND lines.id = r.id",
 }

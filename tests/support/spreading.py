@@ -47,6 +47,10 @@ class Level:
     reaches_out: bool = False
     recurs: bool = False
     """It reads no spread table in its FROM: it gives the same rows on every server."""
+    is_joined: bool = False
+    """PostgreSQL makes a join of it: ``EXISTS`` as a condition by itself. What is said around it holds in it too."""
+    values: set[Node] = field(default_factory=set)
+    """What it says by itself to be equal to a value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class _Reader:
     def verdict(self) -> Verdict:
         keys = {self._root(each.key) for each in self._occurrences}
         is_of_one = len(keys) == 1 and next(iter(keys))[0] == "value"
+        self._looked_up_without_saying_whose()
         if self._occurrences and not is_of_one:
             self._of_several()
         if self._occurrences and (local := self._tables & t.AT_ONE_PLACE):
@@ -95,6 +100,17 @@ class _Reader:
             self._faults.extend(f"{name} in FROM" for name in self._sources)
         spread = frozenset(each.table for each in self._occurrences)
         return Verdict(spread, is_of_one, tuple(dict.fromkeys(self._faults)))
+
+    def _looked_up_without_saying_whose(self) -> None:
+        """Which server has the rows of a look-up, Citus learns from what is said in it, and not from around it."""
+        for each in self._occurrences:
+            level = each.level
+            if level.outer is None or level.is_joined or each.key in level.values or not level.reaches_out:
+                continue
+            if level.outer.recurs:
+                self._faults.append(_ROW_BY_ROW)
+            if self._locks:
+                self._faults.append(f"FOR UPDATE, and {each.alias} is looked up")
 
     def _of_several(self) -> None:
         if self._locks:
@@ -109,7 +125,7 @@ class _Reader:
             if self._is_pushed_down(level) and level.outer is not None and mine:
                 beyond = [each for each in self._occurrences if each.level is level.outer]
                 if level.outer.recurs:
-                    self._faults.append("what every server has is looked up in spread tables, row by row")
+                    self._faults.append(_ROW_BY_ROW)
                 elif not {self._root(each.key) for each in mine} & {self._root(each.key) for each in beyond}:
                     self._faults.append(f"{mine[0].alias} is looked up by another column than its key")
 
@@ -124,7 +140,10 @@ class _Reader:
             node = above
         return node
 
-    def _tie(self, one: Node, other: Node) -> None:
+    def _tie(self, one: Node, other: Node, level: Level) -> None:
+        for each, value in ((one, other), (other, one)):
+            if value[0] == "value":
+                level.values.add(each)
         one, other = self._root(one), self._root(other)
         if one == other:
             return
@@ -145,7 +164,7 @@ class _Reader:
             case _:
                 self._faults.append(f"{type(node).__name__} is none that was thought of")
 
-    def _select(self, node: Any, outer: Level | None) -> Mapping[str, Node]:
+    def _select(self, node: Any, outer: Level | None, *, is_joined: bool = False) -> Mapping[str, Node]:
         """Read a query; returns what its columns are."""
         self._with(node, outer)
         if node.op.name != "SETOP_NONE":
@@ -153,6 +172,7 @@ class _Reader:
             # The columns of both are what the whole has.
             return {name: self._either(first[name], other.get(name)) for name in first}
         level = self._level(outer)
+        level.is_joined = is_joined
         for each in node.fromClause or ():
             self._from(each, level)
         level.recurs = bool(level.names) and not any(each.level is level for each in self._occurrences)
@@ -212,7 +232,7 @@ class _Reader:
                 value = self._node(row[place], level)
                 key: Node = ("row", table, str(number))
                 if value is not None:
-                    self._tie(key, value)
+                    self._tie(key, value, level)
                 if table not in t.BY_OWN_KEY or number == 0:
                     self._occurrences.append(Occurrence(table, table, key, level))
                 for each in row:
@@ -301,10 +321,12 @@ class _Reader:
             case ast.BoolExpr() if node.boolop == BoolExprType.AND_EXPR:
                 for each in node.args:
                     self._condition(each, level)
+            case ast.SubLink() if node.subLinkType.name == "EXISTS_SUBLINK":
+                self._select(node.subselect, level, is_joined=_is_simple(node.subselect))
             case ast.A_Expr() if node.name[-1].sval == "=" and node.kind.name == "AEXPR_OP":
                 one, other = self._node(node.lexpr, level), self._node(node.rexpr, level)
                 if one is not None and other is not None:
-                    self._tie(one, other)
+                    self._tie(one, other, level)
                 self._expression(node, level)
             case _:
                 self._expression(node, level)
@@ -353,6 +375,14 @@ class _Reader:
 
 _IMMUTABLE: Final = frozenset({"unnest"})
 """Functions that may stand in FROM: what others give might differ from server to server."""
+
+
+_ROW_BY_ROW: Final = "what every server has is looked up in spread tables, row by row"
+
+
+def _is_simple(query: Any) -> bool:
+    parts = (query.limitCount, query.limitOffset, query.groupClause, query.havingClause, query.withClause)
+    return query.op.name == "SETOP_NONE" and not any(parts)
 
 
 def _all_columns(columns: Mapping[str, Node] | str) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ClauseElement, Connection, event
 
@@ -12,12 +12,16 @@ from countermand.store.engines.postgresql.database import PostgresDatabase
 from countermand.store.engines.postgresql.driver import alone
 from countermand.store.engines.protocol import SIDE_BY_SIDE, Engine, Opening
 
+_ONE_BY_ONE: Final = "SET LOCAL citus.multi_shard_modify_mode = 'sequential';"
+"""A transaction has one connection to each server. With several, Citus refuses to change what every server has, once
+rows of several retailers were asked for."""
+
 
 class CitusDatabase(PostgresDatabase):
     """As PostgreSQL's, except that each statement is sent in the form for the retailers that it names."""
 
     def __init__(self, engine: Engine, address: PostgresAddress, how: Opening) -> None:
-        super().__init__(engine, address, how, at_once=SIDE_BY_SIDE)
+        super().__init__(engine, address, how, at_once=SIDE_BY_SIDE, at_begin=_ONE_BY_ONE)
         for pool in (self._writer, self._readers):
             event.listen(pool.sync_engine, "before_execute", _spread, retval=True)
 

@@ -5,6 +5,9 @@ one server if it says ``retailer_id = …`` of every table in it, and refuses ``
 statement is sent, its lists are looked at. If they name one retailer, as in a batch of the road they do, the statement
 gets a form that says so. If they name several, it asks the servers that have these.
 
+What every server has, such as parties, cannot be looked up row by row in a table that is spread. Of such a look-up the
+coordinator gets all keys that fit, and then looks whether a row's is among them.
+
 ``OFFSET 0`` tells PostgreSQL to look something up row by row. Citus refuses it in a query that belongs to a row of
 another, so it is left out.
 """
@@ -12,12 +15,14 @@ another, so it is left out.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import eq
 from typing import Any, Final, cast
 from uuid import UUID
 
 from cachetools import LRUCache
 from sqlalchemy import (
     CTE,
+    BinaryExpression,
     BindParameter,
     Boolean,
     ClauseElement,
@@ -30,6 +35,7 @@ from sqlalchemy import (
     Subquery,
     and_,
     bindparam,
+    select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import visitors
@@ -38,7 +44,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from countermand.store import tables
 from countermand.store.columns import Id, IdList, NumberList, one_of, pair_of
-from countermand.store.tables import BY_OWN_KEY
+from countermand.store.tables import BY_OWN_KEY, WHOLE_EVERYWHERE, spread_by
 
 FORMS_KEPT: Final = 500
 """The forms of so many statements are kept: those of the road are made once. Others are made for each call."""
@@ -163,6 +169,8 @@ def _written(statement: ClauseElement, written: Callable[[Any], Any], maps: Mapp
     def replace(element: Any, **_: Any) -> Any:
         if id(element) in maps:
             return bindparam(maps[id(element)], type_=Id)
+        if (among := _among_keys(element)) is not None:
+            return among
         return written(element) if _list(element) is not None else None
 
     found = visitors.replacement_traverse(statement, {}, replace)
@@ -175,6 +183,29 @@ def _fit(query: Select[Any]) -> None:
         query._offset_clause = None
     if _looks_further(query):
         _join_orders(query)
+
+
+def _among_keys(element: Any) -> ColumnElement[bool] | None:
+    """``EXISTS`` a row whose retailer is this row of what every server has: the row is among those retailers."""
+    query = getattr(getattr(element, "element", None), "element", None)
+    if not isinstance(element, Exists) or not isinstance(query, Select):
+        return None
+    for condition in query._where_criteria:
+        if isinstance(condition, BinaryExpression) and condition.operator is eq:
+            key, of_row = condition.left, condition.right
+            if _is_spread_by(key) and _name_of_table(of_row) in WHOLE_EVERYWHERE:
+                others = (each for each in query._where_criteria if each is not condition)
+                return cast("ColumnElement[bool]", of_row.in_(select(key).where(*others)))
+    return None
+
+
+def _is_spread_by(column: Any) -> bool:
+    table = _name_of_table(column)
+    return table is not None and getattr(column, "name", None) == spread_by(table)
+
+
+def _name_of_table(column: Any) -> str | None:
+    return getattr(getattr(column, "table", None), "name", None)
 
 
 def _asks_a_map(element: Any) -> bool:

@@ -70,8 +70,10 @@ class PostgresDatabase:
     broken off halfway would be left to the garbage collector.
     """
 
-    def __init__(self, engine: Engine, address: PostgresAddress, how: Opening, *, at_once: int = 1) -> None:
-        """``at_once`` is how many transactions a lane has under way."""
+    def __init__(
+        self, engine: Engine, address: PostgresAddress, how: Opening, *, at_once: int = 1, at_begin: str = ""
+    ) -> None:
+        """``at_once`` is how many transactions a lane has under way; what writes begins with ``at_begin``."""
         self.engine = engine
         self._keeps = not how.dry_run
         self._read_timeout_s = how.read_timeout_s
@@ -89,7 +91,7 @@ class PostgresDatabase:
             isolation_level="AUTOCOMMIT",
             **common,
         )
-        own_transactions(self._writer.sync_engine, pooled=how.pooled)
+        own_transactions(self._writer.sync_engine, pooled=how.pooled, more=at_begin)
         self._readers = _postgres_engine(
             connect,
             connections=POSTGRES_READERS,

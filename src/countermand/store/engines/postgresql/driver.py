@@ -29,13 +29,17 @@ _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ;"
 _PUT_OFF: Final = "countermand.put_off"
 _PREPARED: Final = "countermand.prepared"
 _KEEPS_NOTHING: Final = "countermand.keeps_nothing"
+_BEGINS: Final = "countermand.begins"
 _BAD_CAST: Final = "22P02"
 _ENDS_SESSION: Final = ("FATAL", "PANIC")
 
 
-def own_transactions(engine: Engine, *, pooled: bool) -> None:
-    """Begin and end the transactions of this engine here. A ``pooled`` connection keeps no prepared statements."""
-    engine.update_execution_options(**{_KEEPS_NOTHING: pooled})
+def own_transactions(engine: Engine, *, pooled: bool, more: str = "") -> None:
+    """Begin and end the transactions of this engine here. A ``pooled`` connection keeps no prepared statements.
+
+    ``more`` are commands that go with every BEGIN.
+    """
+    engine.update_execution_options(**{_KEEPS_NOTHING: pooled, _BEGINS: f"{_BEGIN}{more}"})
     event.listen(engine, "begin", _begin)
     event.listen(engine, "commit", _commit)
     event.listen(engine, "rollback", _rollback)
@@ -102,12 +106,12 @@ def _end_snapshot(adapted: Any, _: object, reset: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.info[_PUT_OFF] = [_BEGIN]
+    connection.info[_PUT_OFF] = [connection.get_execution_options()[_BEGINS]]
 
 
 def _commit(connection: Connection) -> None:
     messages = _taken(connection)
-    if messages == [_BEGIN]:
+    if messages == [connection.get_execution_options()[_BEGINS]]:
         return
     try:
         _send(connection, [*messages, "COMMIT;"])
@@ -120,7 +124,7 @@ def _commit(connection: Connection) -> None:
 
 
 def _rollback(connection: Connection) -> None:
-    if not connection.invalidated and _BEGIN not in _taken(connection):
+    if not connection.invalidated and connection.get_execution_options()[_BEGINS] not in _taken(connection):
         _send(connection, ["ROLLBACK;"])
 
 
