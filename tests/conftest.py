@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from countermand.admin import sessions
 from countermand.cli import main
 from countermand.cli import running as running_module
-from tests.support import templates
+from tests.support import cluster, templates
 from tests.support.logs import log_plainly
 from tests.support.pgnode import Node, in_memory
 from tests.support.receiver import Receiver
@@ -57,20 +57,26 @@ def slow_hasher() -> Iterator[PasswordHasher]:
         yield slow
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=cluster.engines())
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the schema and nothing in it, on each engine in turn."""
-    if request.param == "sqlite":
-        return templates.filled_file(tmp_path / "test.sqlite3")
-    return templates.new_database(request.getfixturevalue("postgres"))
+    return _new_database(request, tmp_path, cluster.EACH)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=cluster.engines())
 def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The same for all tests of a module, which share what it costs to open a service."""
-    if request.param == "sqlite":
-        return templates.filled_file(tmp_path_factory.mktemp("shared") / "test.sqlite3")
-    return templates.new_database(request.getfixturevalue("postgres"))
+    return _new_database(request, tmp_path_factory.mktemp("shared"), cluster.SHARED)
+
+
+def _new_database(request: pytest.FixtureRequest, folder: Path, schema: str) -> str:
+    match request.param:
+        case "sqlite":
+            return templates.filled_file(folder / "test.sqlite3")
+        case "citus":
+            return cluster.fresh(schema)
+        case _:
+            return templates.new_database(request.getfixturevalue("postgres"))
 
 
 @pytest.fixture(scope="module")

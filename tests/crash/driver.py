@@ -19,9 +19,10 @@ import tempfile
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -231,8 +232,10 @@ class Caller(threading.Thread):
         dice: Random,
         stop: threading.Event,
         answers: Answers,
+        pause_s: float = 0.0,
     ) -> None:
         super().__init__(daemon=True)
+        self._pause_s = pause_s
         self.tally = Tally(tally.engine)
         self.touched: list[Order] = []
         self._answers = answers
@@ -259,6 +262,8 @@ class Caller(threading.Thread):
             step = order.next_step(self._dice)
             if step is None or not self._take(wire, order, step):
                 return
+            if self._pause_s:
+                self._stop_asked.wait(self._pause_s)
         self._waiting.appendleft(order)
 
     def _take(self, wire: Wire, order: Order, step: Step) -> bool:
@@ -317,6 +322,8 @@ class Torture:
     moment: tuple[int, int]
     """A kill comes after so many answers, at least and at most."""
     node: Node | None = None
+    pause_s: float = 0.0
+    """Between two calls of a caller, where what happens meanwhile takes long."""
     touched: list[Order] = field(default_factory=list)
     answers: Answers = field(default_factory=Answers)
 
@@ -331,16 +338,18 @@ class Torture:
 
     def crash_postgres(self) -> None:
         """Load, crash the database server, start it again; the service has to manage by itself."""
+        assert self.node is not None
+        self.disturb(partial(crash_for_a_moment, self.node, self.dice), "PostgreSQL's return")
+
+    def disturb(self, disturbance: Callable[[], None], what: str) -> None:
+        """Load, and something happens to the database meanwhile; the service has to manage by itself."""
         stop, threads = self._load()
         self._await_moment(threads)
-        assert self.node is not None
-        crash(self.node, self.dice.choice(("immediate", "kill", "backend")))
-        stop.wait(self.dice.uniform(0.1, 1.0))
-        revive(self.node)
+        disturbance()
         begun = time.monotonic()
         self.answers.forget()
         if not self.answers.wait_for(1, threads):
-            self.tally.wrong.append("nothing was answered after PostgreSQL's return")
+            self.tally.wrong.append(f"nothing was answered after {what}")
         self.tally.ready_s.append(time.monotonic() - begun)
         self.answers.wait_for(self.moment[0], threads)
         self._end(stop, threads)
@@ -359,7 +368,15 @@ class Torture:
         stop = threading.Event()
         self.answers.forget()
         threads = [
-            Caller(self.service.port, self.waiting, self.tally, Random(self.dice.getrandbits(64)), stop, self.answers)
+            Caller(
+                self.service.port,
+                self.waiting,
+                self.tally,
+                Random(self.dice.getrandbits(64)),
+                stop,
+                self.answers,
+                self.pause_s,
+            )
             for _ in range(self.callers)
         ]
         for thread in threads:
@@ -454,6 +471,13 @@ def _seen_by_api(wire: Wire, order: Order) -> list[tuple[int, int, int]]:
         asked = sum(each["units"] for each in listed if each["state"] == "asked")
         seen.append((asked, sum(each["accepted_units"] for each in listed), parcels[str(line)]))
     return seen
+
+
+def crash_for_a_moment(node: Node, dice: Random) -> None:
+    """Crash it in one of the ways that there are, and start it again."""
+    crash(node, dice.choice(("immediate", "kill", "backend")))
+    time.sleep(dice.uniform(0.1, 1.0))
+    revive(node)
 
 
 def crash(node: Node, how: str) -> None:

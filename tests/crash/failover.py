@@ -9,7 +9,6 @@ calls must be answered soon after the promotion.
 import argparse
 import sys
 import tempfile
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -33,20 +32,13 @@ class Failover(Torture):
 
     def fail_over(self) -> None:
         """Load, SIGKILL of the primary, promotion of its standby; the service has to find it by itself."""
+        self.disturb(self._promote, "the promotion")
+
+    def _promote(self) -> None:
         assert self.node is not None
         assert self.standby is not None
-        stop, threads = self._load()
-        self._await_moment(threads)
         self.node.stop("kill")
         self.standby.promote()
-        promoted = time.monotonic()
-        self.answers.forget()
-        if not self.answers.wait_for(1, threads):
-            self.tally.wrong.append("nothing was answered after the promotion")
-        self.tally.ready_s.append(time.monotonic() - promoted)
-        self.answers.wait_for(self.moment[0], threads)
-        self._end(stop, threads)
-        self._compare([order for thread in threads for order in thread.touched])
 
     def destroy(self) -> None:
         """Both servers, whichever they are by now."""

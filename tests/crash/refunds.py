@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,7 @@ from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.engines.opening import open_database
 from tests.crash.driver import ENGINES, NoAnswerError, Wire
-from tests.support import templates
+from tests.support import cluster, templates
 from tests.support.payments.server import API_KEY, WEBHOOK_SECRET
 from tests.support.pgnode import Node, free_port
 from tests.support.waiting import HANGS_S
@@ -265,6 +265,7 @@ class Run:
     dice: random.Random
     tally: Tally
     brief: bool
+    crash_database: Callable[[], None]
     ahead_s: float = 0.0
 
     def go(self, kills: int, longest_s: float) -> None:
@@ -292,6 +293,7 @@ class Run:
         if longest_s is None:
             for each in callers:
                 each.join(HANGS_S)
+        self.crash_database()
         self.processes.kill()
         stop.set()
         for each in callers:
@@ -554,8 +556,9 @@ def torture(
     longest_s: float = 6.0,
     brief: bool = False,
     node: Node | None = None,
+    crash_database: Callable[[], None] = lambda: None,
 ) -> Tally:
-    """Kill so many times and say what both books say.
+    """Kill so many times and say what both books say. In each round ``crash_database`` comes before the kill.
 
     ``brief`` starts the service no more often than that takes: after the kills the rest is asked for in one go, however
     slow the machine is, and late news are awaited once. ``node``: a durable PostgreSQL instead of a fresh one.
@@ -565,13 +568,15 @@ def torture(
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="refunds_")))
         if engine == "postgresql":
             url = templates.new_database(node or stack.enter_context(templates.node(durable=True)))
+        elif engine == "citus":
+            url = cluster.fresh()
         else:
             url = f"sqlite:///{directory}/refunds.sqlite3"
             templates.fill_if_absent(url)
         token, orders = plant(url, directory, refunds, dice)
         processes = stack.enter_context(_running(directory, url, seed, rate))
         processes.pay(orders)
-        run = Run(url, processes, token, orders, dice, tally, brief)
+        run = Run(url, processes, token, orders, dice, tally, brief, crash_database)
         run.go(kills, longest_s)
         compare(run)
     tally.took_s = time.monotonic() - begun

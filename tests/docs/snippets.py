@@ -149,6 +149,10 @@ SESSIONS: Final = {
 NOT_RUN: Final = {
     ("README.md", "make demo"): "installs, then stays up; tests/cli/test_serving.py plays the demo",
     ("CONTRIBUTING.md", 'make test ARGS="tests/domain"'): "is what runs these tests",
+    (
+        "CONTRIBUTING.md",
+        "export COUNTERMAND_TEST_CITUS='postgresql://countermand@db0.example.com/countermand_test'",
+    ): "needs a cluster; tests/cluster/test_harness.py tries it without",
     ("docs/tutorial.md", 'git clone "$SOURCE" countermand'): "installs: the tests run on what make has installed",
     ("docs/how-to/upgrade.md", "git pull"): "gets a new version",
     (

@@ -29,7 +29,6 @@ from countermand.reads.parties import find_party
 from countermand.store import tables as t
 from countermand.wire.bol.vocabulary import REASONS, ReasonCode
 from tests.store.holding import assert_sound
-from tests.support import templates
 from tests.support.effort import examples
 from tests.support.world import World
 from tests.wire.bol_plaza.calling import Seller, new_seller, opened_plaza, queued, transport, transport_path
@@ -487,15 +486,11 @@ class Stage:
         await self.world.application.worker.settle_refunds()
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-async def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["Stage"]:
+@pytest.fixture(scope="module")
+async def stage(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["Stage"]:
     """A world in which each history has parties of its own."""
-    folder = tmp_path_factory.mktemp("histories")
-    if request.param == "sqlite":
-        url = f"sqlite:///{folder}/test.sqlite3"
-    else:
-        url = templates.new_database(request.getfixturevalue("postgres"))
-    async with opened_plaza(url, key_file=folder / "keys", retailer_limits=UNLIMITED) as seller:
+    keys = tmp_path_factory.mktemp("histories") / "keys"
+    async with opened_plaza(shared_url, key_file=keys, retailer_limits=UNLIMITED) as seller:
         yield Stage(seller.world, seller.http, await _token(seller.world, PLATFORM))
         await assert_sound(seller.world.application.database)
 

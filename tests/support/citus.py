@@ -104,6 +104,16 @@ _REFUSALS: Final = """
     CREATE FUNCTION citus_set_node_property(host text, port int, property text, value bool) RETURNS void
     LANGUAGE sql AS $$ UPDATE pg_dist_node SET shouldhaveshards = value WHERE nodename = host AND nodeport = port $$;
 
+    CREATE FUNCTION citus_add_node(host text, port int) RETURNS void LANGUAGE sql AS $$
+        INSERT INTO pg_dist_node VALUES (host, port, 9, true, true);
+        INSERT INTO citus_shards SELECT logicalrelid, host, port, 8192 FROM pg_dist_partition WHERE partmethod = 'h'
+    $$;
+
+    CREATE FUNCTION citus_remove_node(host text, port int) RETURNS void LANGUAGE sql AS $$
+        DELETE FROM citus_shards WHERE nodename = host AND nodeport = port;
+        DELETE FROM pg_dist_node WHERE nodename = host AND nodeport = port AND NOT shouldhaveshards
+    $$;
+
     CREATE FUNCTION citus_rebalance_start(drain_only bool DEFAULT false) RETURNS bigint LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO citus_calls (said) VALUES (format('rebalance, drains %s', drain_only));

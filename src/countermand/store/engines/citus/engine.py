@@ -5,10 +5,12 @@ of one retailer, and is written by a statement for each table: as parts of one s
 the coordinator (docs/decisions/0041).
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import cache, partial
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -44,6 +46,7 @@ from countermand.store.engines.protocol import (
     UnsafeDatabaseError,
     UnspreadableError,
 )
+from countermand.store.engines.transactions import sqlstate
 from countermand.store.row_security import IS_ACTIVE
 
 if TYPE_CHECKING:
@@ -51,6 +54,12 @@ if TYPE_CHECKING:
 
 VALUES_MAX: Final = 20_000
 """So many values one statement inserts at most: the protocol has room for 32,767."""
+
+DEADLOCK: Final = "40P01"
+DEADLOCKS_MAX: Final = 20
+"""So often a step of the spreading is tried that stands in the way of others, and they in its."""
+
+DEADLOCK_PAUSE_S: Final = 0.05
 
 _BEFORE: Final = "newest % 4294967296 - CAST(CAST(transactionid AS TEXT) AS BIGINT)"
 # Of the number of a transaction that holds a lock on it, the low 32 bits are known.
@@ -222,10 +231,15 @@ class CitusEngine(PostgresEngine):
         from countermand.store.engines.citus.database import CitusDatabase
 
         assert isinstance(database, CitusDatabase)
-        try:
-            await database.alone(step.statement)
-        except DBAPIError as error:
-            raise UnspreadableError(f"Citus refused a step ({step.sentence}): {error.orig}.") from error
+        for tries in count(1):
+            try:
+                await database.alone(step.statement)
+                return
+            except DBAPIError as error:
+                # It locks whole tables, and others who write lock their rows in the other order.
+                if sqlstate(error) != DEADLOCK or tries == DEADLOCKS_MAX:
+                    raise UnspreadableError(f"Citus refused a step ({step.sentence}): {error.orig}.") from error
+                await asyncio.sleep(tries * DEADLOCK_PAUSE_S)
 
     def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
         """Rows of several servers are no snapshot.
