@@ -44,7 +44,9 @@ async def test_each_transaction_stands_behind_those_before_it(world: World) -> N
 
 async def test_in_a_server_that_it_was_restored_into_new_events_stand_last(world: World) -> None:
     """There transactions count from elsewhere: the positions of all events are beyond them."""
-    if world.application.database.engine.name != "postgresql":
+    engine = world.application.database.engine
+    # A database is restored before its tables are spread.
+    if engine.name != "postgresql" or engine.one_retailer:
         return
     database = world.application.database
     first = await world.order(1)
