@@ -11,7 +11,7 @@ from bench.chart import Series, bars
 ROOT: Final = Path(__file__).resolve().parent.parent
 RESULTS: Final = ROOT / "bench" / "results" / "performance.json"
 PAGE: Final = ROOT / "docs" / "performance.md"
-CHART: Final = ROOT / "docs" / "pictures" / "performance.svg"
+CHART: Final = ROOT / "docs" / "performance.svg"
 BEGIN, END = "<!-- speed: written by make bench ARGS=--performance -->", "<!-- end of speed -->"
 
 POSTGRES, SQLITE = "postgresql", "sqlite"
@@ -43,7 +43,7 @@ def write(page: Path = PAGE, chart: Path = CHART, results: Path = RESULTS) -> No
 def section(found: Figures) -> str:
     """All tables."""
     parts = [
-        "![Cancellations a second by clients, beside PostgreSQL alone and two neighbours](pictures/performance.svg)",
+        "![Cancellations a second by clients, beside PostgreSQL alone and two neighbours](performance.svg)",
         _about(found),
         "### Goals",
         _table(("Goal", "Wanted", "Measured", "Ratio", ""), (goal.row for goal in goals(found))),

@@ -6,7 +6,7 @@ says why where the bound stands.
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -14,7 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+import httpx2
 import pytest
+from greenlet import getcurrent  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Engine, event
 
 import countermand
@@ -32,16 +34,27 @@ OURS: Final = str(Path(countermand.__file__).parent)
 FUNCTIONS_A_CANCEL: Final = {"sqlite": 82, "postgresql": 87}
 FUNCTIONS_A_BATCH: Final = {"sqlite": 30, "postgresql": 55}
 FEW, MANY = 8, 40
+TRIES: Final = 3
+"""The fewest statements of so many calls are those of the call itself."""
 
 
 @contextmanager
 def counting() -> Iterator[Counter[str]]:
-    """Calls of our functions by this thread. Comprehensions are none: from Python 3.12 on they are part of others."""
+    """Calls of our functions by this transaction: others may run in the same thread meanwhile, as other greenlets.
+
+    Comprehensions are none: from Python 3.12 on they are part of others.
+    """
     counted: Counter[str] = Counter()
+    mine = getcurrent()
 
     def note(frame: FrameType, what: str, _: Any) -> None:
         code = frame.f_code
-        if what == "call" and code.co_filename.startswith(OURS) and not code.co_name.startswith("<"):
+        if (
+            what == "call"
+            and getcurrent() is mine
+            and code.co_filename.startswith(OURS)
+            and not code.co_name.startswith("<")
+        ):
             counted[f"{Path(code.co_filename).stem}.{code.co_name}"] += 1
 
     sys.setprofile(note)
@@ -82,7 +95,7 @@ async def test_a_cancellation_takes_no_more_functions_than_it_did(world: World) 
 
 @contextmanager
 def statements() -> Iterator[list[str]]:
-    """What is asked of databases meanwhile."""
+    """What is asked of databases meanwhile, by whomever: something may go on in the background."""
     asked: list[str] = []
 
     def note(_: Any, __: Any, statement: str, *___: Any) -> None:
@@ -127,10 +140,15 @@ async def test_a_read_asks_no_more_statements_than_it_did(world: World, path: st
         # The first call looks the token up.
         assert (await client.get(named, headers=headers)).status_code == 200
         for _ in range(2):
-            with statements() as asked:
-                assert (await client.get(named, headers=headers)).status_code == 200
-            assert len(asked) == STATEMENTS[path], asked
+            fewest = min([await statements_of(client, named, headers) for _ in range(TRIES)], key=len)
+            assert len(fewest) == STATEMENTS[path], fewest
             await cancelled(world)
+
+
+async def statements_of(client: httpx2.AsyncClient, path: str, headers: Mapping[str, str]) -> list[str]:
+    with statements() as asked:
+        assert (await client.get(path, headers=headers)).status_code == 200
+    return asked
 
 
 async def cancelled(world: World) -> Sale:
