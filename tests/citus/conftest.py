@@ -23,6 +23,9 @@ def database_url(postgres: Node) -> str:
     return url
 
 
+ON_ALL_SERVERS: Final = {f"{table} is changed on several servers" for table in ("notices", "idempotency_records")}
+"""What calls of an operator about notices and replies of any retailer do: all servers carry them out."""
+
 _JUDGED: Final[set[str]] = set()
 """The texts that were looked at by now: most tests send the same."""
 
@@ -46,6 +49,8 @@ def statements_keep_the_rules() -> Iterator[None]:
     sent: dict[str, Any] = {}
 
     def keep(connection: Any, cursor: Any, statement: str, given: Any, context: Any, many: bool) -> None:
+        if connection.dialect.name != "postgresql":
+            return
         words = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
         if statement in _JUDGED or not statement.lstrip().startswith(words) or not _is_of_the_service():
             return
@@ -57,5 +62,9 @@ def statements_keep_the_rules() -> Iterator[None]:
     finally:
         event.remove(Engine, "before_cursor_execute", keep)
     _JUDGED.update(sent)
-    faults = [f"{', '.join(found)}:\n{text}" for text, given in sent.items() if (found := judged(text, given).faults)]
+    faults = [
+        f"{', '.join(sorted(found))}:\n{text}"
+        for text, given in sent.items()
+        if (found := {*judged(text, given).faults} - ON_ALL_SERVERS)
+    ]
     assert not faults, "\n\n".join(faults)

@@ -64,7 +64,10 @@ class Verdict:
 
 def judged(statement: str, given: Sequence[Any] = ()) -> Verdict:
     """Look at one statement, with the values that it was sent with."""
-    parsed = pglast.parse_sql(statement)
+    try:
+        parsed = pglast.parse_sql(statement)
+    except pglast.parser.ParseError as error:
+        raise AssertionError(f"{error}: {statement}") from error
     assert len(parsed) == 1
     reader = _Reader(given)
     reader.statement(parsed[0].stmt)

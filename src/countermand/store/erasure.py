@@ -33,10 +33,12 @@ def erase_customer(
     Returns ``None`` when there is no such order.
     """
     home = connection.execute(select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == order)).scalar()
+    if home is None:
+        return None
     orders, lines = t.orders.c, t.lines.c
     mine = (orders.retailer_id == home, orders.id == order)
     order_row = connection.execute(select(orders.details, orders.placed_at).where(*mine).with_for_update()).first()
-    if order_row is None or home is None:
+    if order_row is None:
         return None
     details = order_row.details
     if "erased" in details:

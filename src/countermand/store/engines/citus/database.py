@@ -22,7 +22,7 @@ class CitusDatabase(PostgresDatabase):
 
     def __init__(self, engine: Engine, address: PostgresAddress, how: Opening) -> None:
         super().__init__(engine, address, how, at_once=SIDE_BY_SIDE, at_begin=_ONE_BY_ONE)
-        for pool in (self._writer, self._readers):
+        for pool in self._pools:
             event.listen(pool.sync_engine, "before_execute", _spread, retval=True)
 
     async def alone(self, statement: str) -> None:

@@ -16,10 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import eq
+from threading import Lock
 from typing import Any, Final, cast
 from uuid import UUID
 
-from cachetools import LRUCache
+from cachetools import LRUCache, cached
 from sqlalchemy import (
     CTE,
     BinaryExpression,
@@ -115,8 +116,6 @@ class _Forms:
         return self.statement if self.is_fit else _written(self.statement, _as_several, self.maps)
 
 
-_KEPT: Final[LRUCache[ClauseElement, _Forms]] = LRUCache(FORMS_KEPT)
-
 Ask = Callable[[Select[Any]], Any]
 
 
@@ -128,9 +127,7 @@ def spread(statement: ClauseElement, given: Given, ask: Ask) -> tuple[ClauseElem
     Raises:
         SeveralRetailersError: it locks rows of several retailers.
     """
-    forms = _KEPT.get(statement)
-    if forms is None:
-        forms = _KEPT[statement] = _forms(statement)
+    forms = _forms(statement)
     found = {retailer for each in forms.lists for retailer in each.retailers(given)}
     asked = {name: ask(query) or _NOBODY for name, query in forms.asked.items()}
     if forms.lists and len(found) == 1:
@@ -154,6 +151,8 @@ def _of_several(forms: _Forms, given: Given) -> dict[str, Any]:
     return found
 
 
+# Heavy reads ask for forms in a thread of their own.
+@cached(LRUCache(FORMS_KEPT), lock=Lock())
 def _forms(statement: ClauseElement) -> _Forms:
     parts: list[Any] = list(visitors.iterate(statement))
     lists = tuple(each for element in parts if (each := _list(element)) is not None)

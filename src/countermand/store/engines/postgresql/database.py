@@ -104,6 +104,7 @@ class PostgresDatabase:
             isolation_level="AUTOCOMMIT",
             **common,
         )
+        self._pools = (self._writer, self._readers, self._heavy_readers)
         self._aside = Aside()
         for readers in (self._readers, self._heavy_readers):
             own_snapshots(readers.sync_engine)
