@@ -100,6 +100,8 @@ async def opened_database(
         timeout_s=settings.database_timeout_s or None,
         pooled=settings.database_pooler,
         read_timeout_s=settings.read_timeout_s or None,
+        standby=settings.standby.get_secret_value() if settings.standby else "",
+        standby_lag_s=settings.standby_lag_s,
     )
     try:
         await _make_current(database, creates=creates)

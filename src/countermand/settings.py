@@ -260,6 +260,8 @@ class Settings(BaseSettings):
     database_timeout_s: float = Field(
         default=30.0, ge=0, description="How long PostgreSQL may take for one transaction; 0 is for ever"
     )
+    standby: SecretStr | None = Field(default=None, description="Address of a standby of PostgreSQL, for lists")
+    standby_lag_s: float = Field(default=5.0, ge=0.1, description="How late lists from the standby may be")
     database_pooler: bool = Field(
         default=False, description="Whether a pooler such as PgBouncer hands out PostgreSQL by transaction"
     )

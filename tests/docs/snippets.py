@@ -181,6 +181,10 @@ NOT_RUN: Final = {
         "export COUNTERMAND_DATABASE='postgresql://countermand@db1.example.com,db2.example.com/countermand?connect_timeout=3'",
     ): "names servers that are not there; tests/crash/failover.py names two",
     (
+        "docs/how-to/standbys.md",
+        "export COUNTERMAND_STANDBY='postgresql://countermand@db2.example.com/countermand?connect_timeout=3'",
+    ): "names a server that is not there; tests/store/test_standby.py names one",
+    (
         "docs/how-to/citus.md",
         "SELECT citus_set_coordinator_host('db0.example.com', 5432);",
     ): "needs servers with Citus, which no registry has",

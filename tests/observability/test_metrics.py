@@ -28,7 +28,8 @@ from countermand.service.lanes import QUEUE_MAX
 from countermand.serving import watch_connections
 from countermand.store import fair_share
 from countermand.store import tables as t
-from countermand.store.engines.protocol import UnavailableError
+from countermand.store.engines.postgresql.standby import Standby
+from countermand.store.engines.protocol import UnavailableError, ping
 from countermand.worker.pace import StalledError, repeat
 from tests.money.test_settling import Desk, desk
 from tests.observability.numbers import numbers
@@ -82,6 +83,14 @@ async def cancel(world: World, line: UUID | None = None) -> httpx2.Response:
     sale = line or (await new_sale(world, 1)).line
     async with world.client() as client:
         return await client.delete(f"/orders/items/cancel/{sale}/", headers=world.token(world.retailer))
+
+
+@moves(metrics.STANDBY_READS)
+async def _a_list_at_a_standby(world: World) -> None:
+    async def answer(question: object) -> int:
+        return 1
+
+    assert await Standby(answer, answer, 5.0).read(ping) == 1
 
 
 @moves(

@@ -2172,6 +2172,7 @@ CHANGES: Final = {
     # Counted from the lines of the weeks that are asked for, which is what is kept of them for; what is kept has
     # questions above (docs/decisions/0022).
     "documents.scorecards.scorecards_for",
+    "documents.scorecards.written",
     "documents.scorecards.evidence_of",
     "reads.scores.cards",
     "reads.scores.figures",

@@ -57,6 +57,9 @@ class Watched:
 
         return await self._database.write(disturbed)
 
+    async def standby_fault(self) -> str | None:
+        return await self._database.standby_fault()
+
     def channel(self) -> None:
         return None
 

@@ -103,8 +103,8 @@ class Node:
         self._own(conf)
         return self
 
-    def follow(self, primary: "Node") -> Self:
-        """Start as a standby of another server, with a copy of what it has, and have its commits wait for this one."""
+    def follow(self, primary: "Node", *, synchronous: bool = True) -> Self:
+        """Start as a standby of another server, with a copy of what it has. Its commits wait for this, if wanted."""
         self._own(self.dir)
         self.dir.chmod(0o700)
         source = ["-h", "127.0.0.1", "-p", str(primary.port), "-U", "postgres"]
@@ -114,6 +114,8 @@ class Node:
         with (self.dir / "postgresql.auto.conf").open("a") as conf:
             conf.write("".join(f"{name} = {value}\n" for name, value in self.settings.items()))
         self.start()
+        if not synchronous:
+            return self
         with psycopg.connect(primary.url(), autocommit=True) as connection:
             connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             connection.execute("SELECT pg_reload_conf()")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from countermand.checks.finding import Finding, fine, warning, wrong
 from countermand.checks.settings_rules import judge_settings
+from countermand.checks.standby import standby
 from countermand.domain.dates import write_moment
 from countermand.ids import Clock, moment_of, system_clock
 from countermand.keyring import Keyring, KeyringError
@@ -92,6 +93,8 @@ async def _database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
             yield fine(
                 "database", f"{shown(settings.database)} answers, keeps what it acknowledges, and is up to date."
             )
+            if settings.standby is not None:
+                yield await standby(database)
             yield await _keys(settings, database)
             yield await database.read(lambda connection: _clock(connection, clock()))
     except UnsafeDatabaseError as error:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from countermand.admin.finding import EVERYTHING
 from countermand.checks.finding import Finding, fine, warning, wrong
+from countermand.checks.standby import standby
 from countermand.domain.dates import write_moment
 from countermand.ids import Clock, system_clock
 from countermand.reads.event_stream import oldest_unpublished
@@ -52,6 +53,8 @@ async def examine(settings: Settings, database: Database, clock: Clock = system_
     # A file is worked on by the service that has it open, and /readyz says how that gets on.
     if not database.engine.one_writer:
         found.append(await database.read(lambda connection: _worker(connection, clock())))
+    if settings.standby is not None:
+        found.append(await standby(database))
     if settings.nats_urls:
         found.append(await database.read(lambda connection: _stream(connection, settings, clock())))
     waiting = await database.read(lambda connection: waiting_for(connection, EVERYTHING, clock(), grace=LATE))

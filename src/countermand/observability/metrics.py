@@ -84,6 +84,11 @@ DB_UNAVAILABLE: Final = Counter(
     "Reads and seldom changes that failed because the database did not answer. Those of lanes are"
     " `countermand_batches_total`.",
 )
+STANDBY_READS: Final = Counter(
+    "countermand_standby_reads_total",
+    "Reads of lists, where there is a standby for them.",
+    (label("result", "`read` there, or `unfit`: too far behind or away, so the primary was asked", ("read", "unfit")),),
+)
 
 # What the service is for
 

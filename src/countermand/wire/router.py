@@ -16,6 +16,7 @@ from countermand.observability import metrics, tracing
 from countermand.observability.calls import ObservedCall, current_call, request_id_of
 from countermand.store.engines.protocol import UnavailableError
 from countermand.store.fair_share import reading_party
+from countermand.store.late_reads import may_be_late
 from countermand.wire.callers import Proxies
 from countermand.wire.limits import Asgi, Receive
 from countermand.wire.response import Reply, Scope, Send, header, header_values, json_reply, send_reply
@@ -79,6 +80,7 @@ class Routed:
         call = ObservedCall(request_id=request_id_of(header(scope, b"request-id"), given))
         current_call.set(call)
         reading_party.set(None)
+        may_be_late.set(False)
         began = time.perf_counter()
         with tracing.span(f"call {door.name}", "server", parent=given) as span:
             try:

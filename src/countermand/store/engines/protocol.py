@@ -97,6 +97,9 @@ class Database(Protocol):
             TooBroadError: it took longer than a read may.
         """
 
+    async def standby_fault(self) -> str | None:
+        """Why the standby cannot answer now, as a sentence; ``None`` if it can, or if there is none."""
+
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` in one transaction and commit it durably.
 
@@ -128,7 +131,8 @@ class Opening:
 
     With ``dry_run`` every transaction is rolled back at its end instead of committed. A server that has not answered a
     transaction after ``timeout_s`` counts as away. ``pooled``: a pooler such as PgBouncer stands in front of it and
-    hands each transaction to another connection. No read takes longer than ``read_timeout_s``.
+    hands each transaction to another connection. No read takes longer than ``read_timeout_s``. ``standby`` is the
+    address of a server for reads that may be late, by ``standby_lag_s`` at most.
     """
 
     lanes: int = 1
@@ -137,6 +141,8 @@ class Opening:
     timeout_s: float | None = None
     pooled: bool = False
     read_timeout_s: float | None = READ_TIMEOUT_S
+    standby: str = ""
+    standby_lag_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

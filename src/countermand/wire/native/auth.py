@@ -16,6 +16,7 @@ from countermand.domain.quotas import Share
 from countermand.input_errors import error_at
 from countermand.observability.calls import note_operation
 from countermand.store.engines.protocol import TooBroadError, UnavailableError
+from countermand.store.late_reads import may_be_late
 from countermand.wire.body_types import Unsupported
 from countermand.wire.limits import Asgi
 from countermand.wire.native.errors import ERRORS_MAX, UNREAD, throttled
@@ -136,7 +137,12 @@ async def _caller(
         raise CallError(Problem.FORBIDDEN, f"This token lacks the permission {operation.permission.value}.")
     await _check_body(request)
     _check_query(request)
+    may_be_late.set(name in _LISTS)
     return found
+
+
+_LISTS: Final = frozenset(name for name in OPERATIONS if name.endswith(".list")) - {"events.list"}
+"""What a standby may answer. The feed is in the order of the primary's transactions: its readers must miss none."""
 
 
 async def _check_body(request: Request) -> None:

@@ -103,6 +103,10 @@ class CitusEngine(PostgresEngine):
             UnsafeDatabaseError: as on PostgreSQL; or the server is another one of the cluster, or it would show this
                 role only some of the rows.
         """
+        if how.standby:
+            raise UnsafeDatabaseError(
+                "standby: lists of tables that are spread over servers are read at the coordinator."
+            )
         database = await super().open(url, how)
         try:
             await database.read(_refuse_others)

@@ -15,10 +15,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from countermand import turns
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
-from countermand.store.engines.postgresql.address import PostgresAddress
+from countermand.store.engines.postgresql.address import PostgresAddress, read_address
 from countermand.store.engines.postgresql.aside import Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
 from countermand.store.engines.postgresql.driver import own_snapshots, own_transactions
+from countermand.store.engines.postgresql.standby import Standby, UnfitError
 from countermand.store.engines.protocol import (
     CommitUnknownError,
     Engine,
@@ -31,6 +32,7 @@ from countermand.store.engines.protocol import (
 )
 from countermand.store.engines.transactions import in_turn, is_unavailable, sqlstate, transaction
 from countermand.store.fair_share import FairShare
+from countermand.store.late_reads import may_be_late
 from countermand.store.row_security import viewer
 
 if TYPE_CHECKING:
@@ -106,7 +108,19 @@ class PostgresDatabase:
         )
         self._pools = (self._writer, self._readers, self._heavy_readers)
         self._aside = Aside()
-        for readers in (self._readers, self._heavy_readers):
+        self._standby: Standby | None = None
+        all_readers = [self._readers, self._heavy_readers]
+        if how.standby:
+            # Nothing is connected to before somebody reads.
+            there = _connecting(read_address(how.standby), pooled=how.pooled)
+            self._standby_readers = _postgres_engine(
+                there, connections=POSTGRES_READERS, isolation_level="AUTOCOMMIT", **common
+            )
+            self._standby = Standby(
+                partial(_run, self._standby_readers), partial(_run, self._readers), how.standby_lag_s
+            )
+            all_readers.append(self._standby_readers)
+        for readers in all_readers:
             own_snapshots(readers.sync_engine)
             if how.read_timeout_s:
                 _limit_statements(readers, how.read_timeout_s, pooled=how.pooled)
@@ -137,7 +151,7 @@ class PostgresDatabase:
         try:
             if (who is not None or self._pooled) and await self._is_bound_by_policies():
                 question = _seen_by(who, question)
-            asked = self._run_aside if heavy else partial(_run, self._readers)
+            asked = self._run_aside if heavy else self._run_late if may_be_late.get() else partial(_run, self._readers)
             return await in_turn(self.turns, lambda: self._started(asked(question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
@@ -146,6 +160,10 @@ class PostgresDatabase:
                 metrics.DB_UNAVAILABLE.add()
                 raise UnavailableError from error
             raise
+
+    async def standby_fault(self) -> str | None:
+        """What the standby says of itself, or why it says nothing."""
+        return await self._standby.fault() if self._standby else None
 
     async def write(self, work: Work[T]) -> T:
         """Run in the event loop."""
@@ -173,6 +191,8 @@ class PostgresDatabase:
             await asyncio.gather(*late, return_exceptions=True)
         await self._writer.dispose()
         await self._readers.dispose()
+        if self._standby is not None:
+            await self._standby_readers.dispose()
         await self._aside.close(self._heavy_readers.dispose())
         # A connection that was broken off closes its socket in the loop's next turn, which may be the last.
         await asyncio.sleep(0)
@@ -184,6 +204,15 @@ class PostgresDatabase:
                 _run(self._readers, lambda connection: connection.execute(row_security.IS_ACTIVE).scalar())
             )
         return bool(self._is_bound)
+
+    async def _run_late(self, question: Work[T]) -> T:
+        """On the standby if there is one and it is fit, else on the primary."""
+        if self._standby is not None:
+            try:
+                return await self._standby.read(question)
+            except UnfitError:
+                pass
+        return await _run(self._readers, question)
 
     async def _run_aside(self, question: Work[T]) -> T:
         with turns.short():

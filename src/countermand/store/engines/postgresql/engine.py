@@ -113,6 +113,10 @@ class PostgresEngine(OneServer):
 
         try:
             address = read_address(url)
+            if how.standby and not self.serves(how.standby):
+                raise AddressError("standby: it must be the address of a PostgreSQL server.")
+            if how.standby:
+                read_address(how.standby)
         except AddressError as error:
             raise UnsafeDatabaseError(str(error)) from None
         database = self.database(address, how)

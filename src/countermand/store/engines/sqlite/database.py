@@ -95,6 +95,9 @@ class SqliteDatabase:
                 self._writer_thread, _in_transaction, self._writer, work, self._keeps
             )
 
+    async def standby_fault(self) -> None:
+        """A file has no standby."""
+
     def channel(self) -> None:
         """One process serves a file."""
         return

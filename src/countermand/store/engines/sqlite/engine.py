@@ -98,6 +98,8 @@ class SqliteEngine(OneServer):
         """Open the file, and make it if it is not there."""
         from countermand.store.engines.sqlite.database import SqliteDatabase
 
+        if how.standby:
+            raise UnsafeDatabaseError("standby: a SQLite file has none. It is for PostgreSQL.")
         parsed = make_url(url)
         if parsed.database in (None, "", ":memory:"):
             raise UnsafeDatabaseError("A SQLite database in memory keeps nothing. Name a file: sqlite:///path/to/file.")
