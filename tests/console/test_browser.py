@@ -185,6 +185,7 @@ async def test_a_story_by_keyboard_only(site: Site) -> None:
     assert await page.evaluate("document.activeElement.textContent") == "Accept 2, refund 18.00 EUR"
     await keys.press("Enter")
     await page.get_by_text("2 units of PO-M cancelled.").wait_for()
+    await page.wait_for_load_state()
     await keys.press("/")
     await keys.type("PO-M ajk")
     assert await page.locator("#q").input_value() == "PO-M ajk"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Connection,
     ScalarSelect,
     Select,
+    Uuid,
     and_,
     bindparam,
     func,
@@ -34,6 +36,7 @@ from countermand.reads.scope import (
     is_cancellation,
     line_scope,
     retailer_of,
+    whoever,
 )
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
@@ -371,17 +374,28 @@ def list_cancellations(connection: Connection, scope: Scope, wanted: Cancellatio
 
 def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID) -> CancellationView | None:
     """One cancellation, or ``None`` when there is none that this party may see."""
-    query = CANCELLATIONS.where(is_cancellation(cancellation), may_see(scope))
-    return view_or_none(CancellationView, connection.execute(query).first())
+    given = {"cancellation": cancellation, "party": scope.party}
+    return view_or_none(CancellationView, connection.execute(_by_id(scope.kind), given).first())
+
+
+@cache
+def _by_id(kind: PartyKind) -> Select[*tuple[Any, ...]]:
+    return CANCELLATIONS.where(is_cancellation(bindparam("cancellation", type_=Uuid())), may_see(whoever(kind)))
 
 
 def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Sequence[UUID]) -> list[CancellationView]:
     """Those of these cancellations that this party may see, in the same order."""
-    wanted = one_of(t.cancellations.c.id, bindparam("wanted", list(cancellations), type_=IdList()))
-    states = t.cancellations.c.state.in_([state.value for state in State])
-    rows = views(CancellationView, connection.execute(CANCELLATIONS.where(states, wanted, may_see(scope))))
+    given = {"wanted": list(cancellations), "party": scope.party}
+    rows = views(CancellationView, connection.execute(_by_ids(scope.kind), given))
     found = {row.id: row for row in rows}
     return [found[each] for each in cancellations if each in found]
+
+
+@cache
+def _by_ids(kind: PartyKind) -> Select[*tuple[Any, ...]]:
+    wanted = one_of(t.cancellations.c.id, bindparam("wanted", type_=IdList()))
+    states = t.cancellations.c.state.in_([state.value for state in State])
+    return CANCELLATIONS.where(states, wanted, may_see(whoever(kind)))
 
 
 def is_escalated(cancellation: CancellationRow) -> bool:

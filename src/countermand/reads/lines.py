@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, select
+from sqlalchemy import BindParameter, Connection, Select, Uuid, bindparam, select
 
+from countermand.domain.parties import PartyKind
 from countermand.reads.scope import (
     Scope,
     is_numbered,
     line_scope,
     retailer_of,
+    whoever,
 )
 from countermand.reads.views import LineRow
 from countermand.store import tables as t
@@ -63,8 +66,15 @@ def line_of_bol_number(connection: Connection, number: int) -> LineRow | None:
 
 def line_by_id(connection: Connection, scope: Scope, line: UUID) -> LineRow | None:
     """One line, or ``None`` when there is none that this party may see."""
+    given = {"line": line, "party": scope.party}
+    return view_or_none(LineRow, connection.execute(_by_id(scope.kind), given).first())
+
+
+@cache
+def _by_id(kind: PartyKind) -> Select[*tuple[Any, ...]]:
+    line: BindParameter[UUID] = bindparam("line", type_=Uuid())
     mine = (t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line)
-    return view_or_none(LineRow, connection.execute(select(t.lines).where(*mine, line_scope(scope))).first())
+    return select(t.lines).where(*mine, line_scope(whoever(kind)))
 
 
 def line_view(connection: Connection, scope: Scope, line: UUID) -> LineDetail | None:

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from functools import cache
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, true
 
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
@@ -16,7 +17,7 @@ from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, R
 from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationRow, waiting_units
 from countermand.reads.lookup import Lookup, all_orders_found
-from countermand.reads.scope import Scope, is_cancellation, retailer_of
+from countermand.reads.scope import Scope, is_cancellation, retailer_of, whoever
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
@@ -95,15 +96,9 @@ def quote_units(
     A supplier does not see what the customer paid, so it is shown no such line. It is as before these cancellations
     were ``accepted``.
     """
-    homes_of = select(t.id_directory.c.retailer_id, t.id_directory.c.id).where(
-        one_of(t.id_directory.c.id, bindparam("ids", sorted(wanted), type_=IdList())), _may_see_home(scope)
-    )
-    pairs = [(row.retailer_id, row.id) for row in connection.execute(homes_of)]
-    known = connection.execute(
-        select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(
-            pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", pairs, type_=PairList()))
-        )
-    ).all()
+    given = {"ids": sorted(wanted), "party": scope.party}
+    pairs = [(row.retailer_id, row.id) for row in connection.execute(_homes_of(scope.kind), given)]
+    known = connection.execute(_KNOWN, {"lines": pairs}).all()
     homes = {(row.retailer_id, row.order_id) for row in known}
     if len(homes) != 1 or len(known) < len(wanted):
         return UNKNOWN_LINE
@@ -123,6 +118,18 @@ def quote_units(
     return Quoted(order=order, units=units, money=money, back=quote(money, cancelled, units, moved))
 
 
+@cache
+def _homes_of(kind: PartyKind) -> Select[*tuple[Any, ...]]:
+    directory = t.id_directory.c
+    wanted = one_of(directory.id, bindparam("ids", type_=IdList()))
+    return select(directory.retailer_id, directory.id).where(wanted, _may_see_home(whoever(kind)))
+
+
+_KNOWN: Final = select(t.lines.c.retailer_id, t.lines.c.order_id, t.lines.c.id).where(
+    pair_of(t.lines.c.retailer_id, t.lines.c.id, bindparam("lines", type_=PairList()))
+)
+
+
 def _may_see_home(scope: Scope) -> ColumnElement[bool]:
     """As a condition of the query, so that an id of another party costs as much as an unknown id."""
     return true() if scope.kind is PartyKind.PLATFORM else t.id_directory.c.retailer_id == scope.party
@@ -133,8 +140,8 @@ def _may_see(scope: Scope, retailer: UUID) -> bool:
 
 
 def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
-    query = _LINES.where(t.lines.c.retailer_id == retailer, t.lines.c.order_id == order)
-    return {row.id: row for row in connection.execute(query.order_by(t.lines.c.position))}
+    given = {"of_retailer": retailer, "of_order": order}
+    return {row.id: row for row in connection.execute(_LINES_OF_ORDER, given)}
 
 
 def _lines_of_orders(
@@ -156,6 +163,11 @@ _LINES: Final = (
     .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
     .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
 )
+
+
+_LINES_OF_ORDER: Final = _LINES.where(
+    t.lines.c.retailer_id == bindparam("of_retailer"), t.lines.c.order_id == bindparam("of_order")
+).order_by(t.lines.c.position)
 
 
 def _money_of(lines: Mapping[UUID, Record]) -> tuple[OrderMoney | None, dict[str, tuple[int, int]]]:

@@ -1,9 +1,24 @@
 """Whose view it is, and what that party may see of what a key has led to."""
 
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, TextClause, and_, exists, or_, select, text, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    TextClause,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    text,
+    true,
+)
 
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
@@ -18,7 +33,14 @@ class Scope:
     kind: PartyKind
 
 
-def retailer_of(subject: UUID) -> ScalarSelect[UUID]:
+@cache
+def whoever(kind: PartyKind) -> Scope:
+    """A party of this kind that is told later, as the parameter ``party``: its statement is made once for all."""
+    party: Any = bindparam("party", type_=Uuid())
+    return Scope(party=party, kind=kind)
+
+
+def retailer_of(subject: UUID | BindParameter[UUID]) -> ScalarSelect[UUID]:
     """The retailer of an order or a line: what is named by its id alone is found by the whole of its key."""
     return select(t.id_directory.c.retailer_id).where(t.id_directory.c.id == subject).scalar_subquery()
 
@@ -33,7 +55,7 @@ def is_numbered(number: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     )
 
 
-def is_cancellation(cancellation: UUID) -> ColumnElement[bool]:
+def is_cancellation(cancellation: UUID | BindParameter[UUID]) -> ColumnElement[bool]:
     """The cancellation with this id: a look into an index for each state, as its id names no retailer."""
     return and_(t.cancellations.c.state.in_([state.value for state in State]), t.cancellations.c.id == cancellation)
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
 
 from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
 from countermand.store import tables as t
@@ -29,9 +29,13 @@ def kept_answer(row: Record) -> KeptAnswer:
 def find(connection: Connection, once: IdempotencyKey) -> KeptAnswer | None:
     """The answer under a key in its party's space, where earlier versions kept it too."""
     places = [(owner, caller, once.key) for owner, caller in once.places(None)]
-    key = tuple_(_RECORDS.c.retailer_id, _RECORDS.c.caller, _RECORDS.c.key)
-    rows = connection.execute(select(_RECORDS).where(key.in_(places))).all()
+    rows = connection.execute(_OF_KEYS, {"places": places}).all()
     return kept_answer(rows[0]) if rows else None
+
+
+_OF_KEYS: Final = select(_RECORDS).where(
+    tuple_(_RECORDS.c.retailer_id, _RECORDS.c.caller, _RECORDS.c.key).in_(bindparam("places", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

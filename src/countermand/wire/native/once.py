@@ -193,7 +193,7 @@ def response_of(shown: Shown, *, replayed: bool = False) -> Response:
     headers = {**shown.headers, **({REPLAYED: "true"} if replayed else {})}
     if shown.body is None:
         return Response(status_code=shown.status, headers=headers)
-    return JSONResponse(jsonable_encoder(shown.body), shown.status, headers)
+    return JSONResponse(_plain(shown.body), shown.status, headers)
 
 
 def packed(shown: Shown) -> bytes:
@@ -207,8 +207,12 @@ def _unpacked(reply: bytes) -> Shown:
 
 
 def _without_secret(shown: Shown) -> Shown:
-    body = jsonable_encoder(shown.body)
+    body = _plain(shown.body)
     return replace(shown, body={**body, SHOWN_ONCE: None} if isinstance(body, dict) and SHOWN_ONCE in body else body)
+
+
+def _plain(body: Any) -> Any:
+    return body.model_dump(mode="json", by_alias=True) if isinstance(body, BaseModel) else jsonable_encoder(body)
 
 
 def _id(text: str) -> str:
