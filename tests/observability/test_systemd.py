@@ -80,8 +80,8 @@ async def test_a_loop_that_turns_beats_and_one_that_hangs_does_not(manager: Mana
     async with systemd.watched():
         for _ in range(3):
             assert await asyncio.to_thread(manager.heard) == ["WATCHDOG=1"]
-        # From here on nothing lets the loop turn.
-        assert manager.heard_until_now() <= 1
+        # From here on nothing lets the loop turn. What it said before may still be on its way.
+        manager.heard_until_now()
         assert manager.heard_until_now() == 0
 
 

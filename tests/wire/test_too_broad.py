@@ -20,10 +20,10 @@ def stop_reads(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     database = world.application.database
     read = database.read
 
-    async def too_broad(question: Any) -> Any:
+    async def too_broad(question: Any, **how: Any) -> Any:
         if reading_party.get() is not None:
             raise TooBroadError(5)
-        return await read(question)
+        return await read(question, **how)
 
     monkeypatch.setattr(database, "read", too_broad)
 

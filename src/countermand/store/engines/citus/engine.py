@@ -137,7 +137,9 @@ class CitusEngine(PostgresEngine):
             position = connection.execute(_POSITION).scalar_one()
             new = {**new, "events": [{**row, "position": position} for row in new["events"]]}
         for name, rows in new.items():
-            _insert(connection, name, rows)
+            parts = _by_retailer(rows, "retailer_id") if t.spread_by(name) == "retailer_id" else [(None, rows)]
+            for _, mine in parts:
+                _insert(connection, name, mine)
         if touched:
             self.make_cards_stale(connection, touched)
 
@@ -283,11 +285,11 @@ def _firsts(pairs: Speakers) -> list[UUID]:
     return sorted({first for first, _ in pairs})
 
 
-def _by_retailer(rows: Rows) -> list[tuple[UUID, Rows]]:
+def _by_retailer(rows: Rows, column: str = "of_retailer") -> list[tuple[UUID, Rows]]:
     """The rows of each retailer, in one order everywhere."""
     found: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        found[row["of_retailer"]].append(row)
+        found[row[column]].append(row)
     return sorted(found.items())
 
 
