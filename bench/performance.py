@@ -17,7 +17,6 @@ from typing import Final
 from bench import __main__ as rates
 from bench import beside, growth, page
 
-COMMAND: Final = "make bench ARGS=--performance"
 QUICK: Final = 'make bench ARGS="--performance --quick"'
 
 
@@ -27,8 +26,10 @@ def main(arguments: Sequence[str]) -> int:
     if options.write:
         page.write()
         return 0
-    few = ["--seconds", "1", "--rounds", "1"] if options.quick else []
-    sizes = ["--lines", "10000", "20000"] if options.quick else []
+    if options.quick:
+        options.seconds, options.rounds, options.lines = 1.0, 1, [10_000, 20_000]
+    few = [word for name in ("seconds", "rounds") for word in _given(name, getattr(options, name))]
+    sizes = ["--lines", *map(str, options.lines)] if options.lines else []
     where = ["--directory", str(options.directory)] if options.directory else []
     with tempfile.TemporaryDirectory(prefix="performance_") as folder:
         files = {name: Path(folder) / f"{name}.json" for name in ("rates", "growth", "beside")}
@@ -40,15 +41,22 @@ def main(arguments: Sequence[str]) -> int:
         if failed:
             return failed
         found = {name: json.loads(file.read_text()) for name, file in files.items()}
-    command = QUICK if options.quick else COMMAND
+    command = QUICK if options.quick else f'make bench ARGS="{" ".join(["--performance", *arguments])}"'
     page.RESULTS.write_text(json.dumps({"command": command, **found}, indent=1) + "\n")
     page.write()
     return 0
 
 
+def _given(name: str, value: float | None) -> list[str]:
+    return [] if value is None else [f"--{name}", str(value)]
+
+
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench --performance", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short rounds and small sizes")
+    parser.add_argument("--seconds", type=float, help="of each measurement")
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--lines", type=int, nargs="+", help="sizes of --growth")
     parser.add_argument("--write", action="store_true", help="measure nothing: write the page from the kept figures")
     parser.add_argument("--directory", type=Path, help="where the databases of --growth are made")
     return parser.parse_args(arguments)
