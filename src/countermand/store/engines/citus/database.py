@@ -41,5 +41,5 @@ def _spread(
 ) -> tuple[Any, Sequence[Mapping[str, Any]], Mapping[str, Any]]:
     if many or not isinstance(statement, ClauseElement):
         return statement, many, given
-    written, said = spread(statement, given, lambda query: connection.execute(query).scalar())
+    written, said = spread(statement, given, lambda query: connection.execute(query, given).scalar())
     return written, many, said
