@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
 from countermand.domain.line import NO_LINE
+from countermand.domain.orders import PlaceOrder
 from countermand.ids import Clock, show
 from countermand.observability import metrics, tracing
 from countermand.observability.calls import SUBJECTS_MAX, current_call
@@ -47,7 +48,7 @@ log = structlog.get_logger()
 class _Waiting:
     """A call that waits for its outcome, the span that it is part of, and how many calls shared its transaction.
 
-    ``subject`` is the line or the order that it is about; ``None`` if it makes one.
+    ``subject`` is the line or the order that it is about, of a new order its reference; ``None`` if there is none.
     """
 
     call: Call
@@ -60,8 +61,8 @@ class _Waiting:
 class Lanes:
     """The write road: ``count`` transactions side by side, which take their calls from one queue.
 
-    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line are decided in the order in
-    which they came: none is taken while another is under way.
+    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line, and orders of one reference,
+    are decided in the order in which they came: none is taken while another is under way.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     ``committed`` is called whenever anything was.
@@ -318,6 +319,8 @@ def _give_up(calls: Iterable[_Waiting]) -> None:
 
 
 def _subject(call: Call) -> Hashable:
+    if isinstance(call.command, PlaceOrder):
+        return call.command.retailer, call.command.reference
     subject = call.line_number or about(call.command)
     return None if subject == NO_LINE else subject
 
