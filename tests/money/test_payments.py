@@ -7,6 +7,7 @@ import pytest
 from countermand.domain.money.commands import AddPayment, CapturePayment
 from countermand.domain.money.pricing import Payment
 from countermand.service.calls import Call, Done, Refused
+from countermand.service.lanes import Lanes
 from tests.money.test_settling import Desk, desk
 from tests.store.holding import assert_sound
 from tests.store.speaking import Sale
@@ -86,9 +87,12 @@ async def test_an_order_handed_in_unpaid_is_paid_later_and_refunded_from_then_on
 
 
 async def test_of_a_capture_and_a_cancellation_at_once_the_first_one_decides(world: World) -> None:
-    """In one batch or in two: a release goes before the capture, a refund after it, and never both."""
+    """In one batch or in two: a release goes before the capture, a refund after it, and never both.
+
+    One lane decides in the order in which they came. Of several, the locks say which is first.
+    """
     here = await reserved(world)
-    submit = world.application.lanes.submit
+    submit = Lanes(world.application.database, world.clock, world.application.ids.new).submit
     calls = [
         Call(command=here.sale.cancel_own(1), door="test"),
         Call(command=captured(here, 2700), door="test"),
