@@ -27,6 +27,7 @@ from tests.support.population import Population, populate
 from bench import calls as wire
 from bench.client import Client, choose
 from bench.processes import ServerProcess, countermand
+from bench.reads import SERVER_SETTINGS
 from bench.report import about_here
 from bench.seeding import plant
 from countermand.domain.orders import LINES_MAX
@@ -38,7 +39,6 @@ LINES_AN_ORDER: Final = 4
 RATE_MAX: Final = 5_000
 WHOLE_ORDERS: Final = 7
 READS_MAX: Final = 20_000
-SERVER_SETTINGS: Final[dict[str, str | int]] = {"shared_buffers": "'512MB'", "max_wal_size": "'8GB'"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     ScalarSelect,
     Select,
-    Uuid,
     and_,
     bindparam,
     func,
@@ -40,7 +39,7 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
-from countermand.store.columns import IdList, PairList, one_of, pair_of
+from countermand.store.columns import Id, IdList, PairList, one_of, pair_of
 from countermand.store.views import view, view_or_none, views
 
 PAGE_MAX: Final = 200
@@ -380,7 +379,7 @@ def cancellation_by_id(connection: Connection, scope: Scope, cancellation: UUID)
 
 @cache
 def _by_id(kind: PartyKind) -> Select[*tuple[Any, ...]]:
-    return CANCELLATIONS.where(is_cancellation(bindparam("cancellation", type_=Uuid())), may_see(whoever(kind)))
+    return CANCELLATIONS.where(is_cancellation(bindparam("cancellation", type_=Id)), may_see(whoever(kind)))
 
 
 def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Sequence[UUID]) -> list[CancellationView]:

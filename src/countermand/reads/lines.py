@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import BindParameter, Connection, Select, Uuid, bindparam, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, select
 
 from countermand.domain.parties import PartyKind
 from countermand.reads.scope import (
@@ -18,7 +18,7 @@ from countermand.reads.scope import (
 )
 from countermand.reads.views import LineRow
 from countermand.store import tables as t
-from countermand.store.columns import NumberList, PairList, one_of, pair_of
+from countermand.store.columns import Id, NumberList, PairList, one_of, pair_of
 from countermand.store.statements import NUMBER_END
 from countermand.store.views import view, view_or_none
 
@@ -72,7 +72,7 @@ def line_by_id(connection: Connection, scope: Scope, line: UUID) -> LineRow | No
 
 @cache
 def _by_id(kind: PartyKind) -> Select[*tuple[Any, ...]]:
-    line: BindParameter[UUID] = bindparam("line", type_=Uuid())
+    line: BindParameter[UUID] = bindparam("line", type_=Id)
     mine = (t.lines.c.retailer_id == retailer_of(line), t.lines.c.id == line)
     return select(t.lines).where(*mine, line_scope(whoever(kind)))
 

@@ -10,7 +10,6 @@ from sqlalchemy import (
     ColumnElement,
     ScalarSelect,
     TextClause,
-    Uuid,
     and_,
     bindparam,
     exists,
@@ -23,6 +22,7 @@ from sqlalchemy import (
 from countermand.domain.line import State
 from countermand.domain.parties import PartyKind
 from countermand.store import tables as t
+from countermand.store.columns import Id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Scope:
 @cache
 def whoever(kind: PartyKind) -> Scope:
     """A party of this kind that is told later, as the parameter ``party``: its statement is made once for all."""
-    party: Any = bindparam("party", type_=Uuid())
+    party: Any = bindparam("party", type_=Id)
     return Scope(party=party, kind=kind)
 
 

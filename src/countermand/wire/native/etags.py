@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import orjson
 from fastapi import Header
 from fastapi.encoders import jsonable_encoder
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,9 +22,16 @@ IfMatch = Annotated[
 ]
 
 
+def plain(document: Any) -> Any:
+    """A document as JSON has it: texts, numbers, lists and objects."""
+    if isinstance(document, BaseModel):
+        return document.model_dump(mode="json", by_alias=True)
+    return jsonable_encoder(document)
+
+
 def etag_of(document: Any) -> str:
     """Changes with what is shown."""
-    return _etag_of_json(jsonable_encoder(document))
+    return _etag_of_json(plain(document))
 
 
 def _etag_of_json(document: Any) -> str:

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
-from fastapi.encoders import jsonable_encoder
 from pydantic import BaseModel, SecretStr
 from starlette.responses import JSONResponse, Response
 
@@ -31,6 +30,7 @@ from countermand.store.engines.protocol import Work
 from countermand.store.engines.transactions import change
 from countermand.wire.in_flight import TwinInFlightError
 from countermand.wire.native.auth import Inside, Who
+from countermand.wire.native.etags import plain
 from countermand.wire.native.meaning import submit
 from countermand.wire.native.messages import Key
 from countermand.wire.replies import CallError, Problem
@@ -193,7 +193,7 @@ def response_of(shown: Shown, *, replayed: bool = False) -> Response:
     headers = {**shown.headers, **({REPLAYED: "true"} if replayed else {})}
     if shown.body is None:
         return Response(status_code=shown.status, headers=headers)
-    return JSONResponse(_plain(shown.body), shown.status, headers)
+    return JSONResponse(plain(shown.body), shown.status, headers)
 
 
 def packed(shown: Shown) -> bytes:
@@ -207,12 +207,8 @@ def _unpacked(reply: bytes) -> Shown:
 
 
 def _without_secret(shown: Shown) -> Shown:
-    body = _plain(shown.body)
+    body = plain(shown.body)
     return replace(shown, body={**body, SHOWN_ONCE: None} if isinstance(body, dict) and SHOWN_ONCE in body else body)
-
-
-def _plain(body: Any) -> Any:
-    return body.model_dump(mode="json", by_alias=True) if isinstance(body, BaseModel) else jsonable_encoder(body)
 
 
 def _id(text: str) -> str:

@@ -18,7 +18,7 @@ from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress, read_address
 from countermand.store.engines.postgresql.aside import Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
-from countermand.store.engines.postgresql.driver import own_snapshots, own_transactions
+from countermand.store.engines.postgresql.driver import QUERY_CANCELED, own_snapshots, own_transactions
 from countermand.store.engines.postgresql.standby import Standby, UnfitError
 from countermand.store.engines.protocol import (
     CommitUnknownError,
@@ -44,9 +44,6 @@ T = TypeVar("T")
 
 LAST_WORK_S: Final = 10.0
 """How long closing waits for what has begun, in seconds, before it breaks it off."""
-
-QUERY_CANCELED: Final = "57014"
-"""What PostgreSQL calls a statement that took too long."""
 
 POSTGRES_READERS: Final = 8
 
@@ -86,26 +83,16 @@ class PostgresDatabase:
         self._under_way: set[asyncio.Task[Any]] = set()
         connect = _connecting(address, pooled=how.pooled)
         self._connect = connect["async_creator_fn"]
-        common = {"execution_options": options_of(engine), "json_serializer": engine.words.of_document}
-        self._writer = _postgres_engine(
-            connect,
-            connections=how.lanes * at_once + WORKER_WRITERS,
+        pool = partial(
+            _postgres_engine,
+            execution_options=options_of(engine),
+            json_serializer=engine.words.of_document,
             isolation_level="AUTOCOMMIT",
-            **common,
         )
+        self._writer = pool(connect, connections=how.lanes * at_once + WORKER_WRITERS)
         own_transactions(self._writer.sync_engine, pooled=how.pooled, more=at_begin)
-        self._readers = _postgres_engine(
-            connect,
-            connections=POSTGRES_READERS,
-            isolation_level="AUTOCOMMIT",
-            **common,
-        )
-        self._heavy_readers = _postgres_engine(
-            connect,
-            connections=HEAVY_READERS,
-            isolation_level="AUTOCOMMIT",
-            **common,
-        )
+        self._readers = pool(connect, connections=POSTGRES_READERS)
+        self._heavy_readers = pool(connect, connections=HEAVY_READERS)
         self._pools = (self._writer, self._readers, self._heavy_readers)
         self._aside = Aside()
         self._standby: Standby | None = None
@@ -113,9 +100,7 @@ class PostgresDatabase:
         if how.standby:
             # Nothing is connected to before somebody reads.
             there = _connecting(read_address(how.standby), pooled=how.pooled)
-            self._standby_readers = _postgres_engine(
-                there, connections=POSTGRES_READERS, isolation_level="AUTOCOMMIT", **common
-            )
+            self._standby_readers = pool(there, connections=POSTGRES_READERS)
             self._standby = Standby(
                 partial(_run, self._standby_readers), partial(_run, self._readers), how.standby_lag_s
             )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 LOST_RACE: Final = "lost race: "
 """How a statement that changed too few rows ends: by a cast that fails, which is the only error that plain SQL has."""
 
+QUERY_CANCELED: Final = "57014"
+"""What PostgreSQL calls a statement that took too long."""
+
 PREPARED_MAX: Final = 64
 """So many statements are kept prepared on a connection, each for other tables."""
 

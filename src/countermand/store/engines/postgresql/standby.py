@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from countermand.observability import metrics
+from countermand.store.engines.postgresql.driver import QUERY_CANCELED
 from countermand.store.engines.protocol import Work, ping
 from countermand.store.engines.transactions import is_unavailable, sqlstate
 
@@ -28,7 +29,6 @@ CATCHES_UP_S: Final = 5.0
 ASKS_EVERY_S: Final = 0.05
 MARKS: Final = 4
 """So often within the lag that is allowed, the primary is asked where it is."""
-QUERY_CANCELED: Final = "57014"
 
 _OF_PRIMARY: Final = text("SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)")
 _OF_STANDBY: Final = text("SELECT CAST(pg_last_wal_replay_lsn() - '0/0' AS BIGINT) WHERE pg_is_in_recovery()")
