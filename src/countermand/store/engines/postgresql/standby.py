@@ -25,7 +25,8 @@ Run = Callable[[Work[Any]], Awaitable[Any]]
 
 RETRY_S: Final = 5.0
 """How long a standby that could not be reached is left alone, in seconds."""
-CATCHES_UP_S: Final = 5.0
+CATCHES_UP_S: Final = 15.0
+"""A primary with little to do may keep the end of its last record to itself for more than five seconds."""
 ASKS_EVERY_S: Final = 0.05
 MARKS: Final = 4
 """So often within the lag that is allowed, the primary is asked where it is."""
