@@ -456,6 +456,11 @@ def _last_words(log: Path) -> str:
     return "\n".join(line[:400] + " ... " + line[-300:] for line in log.read_text().splitlines()[-SHOWN_MAX:])
 
 
+def faults(log: Path) -> list[str]:
+    """What the service logged of each error that no door knows: a caller was told that something went wrong."""
+    return [line for line in log.read_text().splitlines() if '"unexpected_error"' in line]
+
+
 def _is_mixture(order: Order, found: Any) -> bool:
     """Whether some lines are as before the call in doubt and some as after it."""
     after = order.doubt.after if order.doubt else order.state

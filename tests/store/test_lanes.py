@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -12,8 +13,12 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 from structlog.testing import capture_logs
 
-from countermand.domain.commands import AskCancellation, Command
+from countermand.admin.callers import PLATFORM
+from countermand.domain.commands import AskCancellation, Command, PassDeadline
 from countermand.domain.orders import PlaceOrder
+from countermand.domain.parties import PartyKind
+from countermand.reads.events import EventFilter, list_events
+from countermand.reads.scope import Scope
 from countermand.service import lanes
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
 from countermand.service.lanes import BATCH_MAX, TOLD_AT_ONCE, Lanes
@@ -197,6 +202,29 @@ async def test_calls_about_a_line_are_decided_in_the_order_in_which_they_came(wo
         assert mine == [Done] * 5 + [Refused] * 3
     assert await kinds(sale) == [5, 5, 5]
     await several.drain()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+async def test_deadlines_of_a_retailer_are_saved_as_they_fell_due_also_past_a_line_that_is_busy(
+    world: World, count: int
+) -> None:
+    sale = await lines(world, 12)
+    asked = [list((await each.done(each.ask(1))).cancellations) for each in sale]
+    world.clock.advance(hours=100)
+    several, database = await lane_of(world, count)
+    database.hold()
+    busy = asyncio.create_task(several.submit(_another(sale[0])))
+    await _turns()
+    passed = [PassDeadline(line=each.line, cancellation=one) for each, [one] in zip(sale, asked, strict=True)]
+    calls = [Call(command=each, door="test", retailer=world.retailer) for each in passed]
+    waiting = [asyncio.create_task(several.submit(call)) for call in calls]
+    await _turns()
+    database.release()
+    assert [type(outcome) for outcome in await asyncio.gather(busy, *waiting)] == [Done] * 13
+    wanted = EventFilter(kinds=("cancellation.lapsed",), limit=200)
+    scope = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+    told, _ = await world.application.database.read(partial(list_events, scope=scope, wanted=wanted))
+    assert [row.line_id for row in told] == [each.line for each in sale]
 
 
 async def test_what_waits_for_a_lane_that_is_stopped_is_taken_by_another(world: World) -> None:

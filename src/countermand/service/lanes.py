@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from countermand.domain.cancellation import NewId
+from countermand.domain.commands import PassDeadline
 from countermand.domain.line import NO_LINE
 from countermand.domain.orders import PlaceOrder
 from countermand.ids import Clock, show
@@ -30,6 +31,7 @@ from countermand.service.numbers import EventIds, NoNumbers, Numbers, numbers_ne
 from countermand.service.reporting import report_changes
 from countermand.service.workspace import LaneState, More, MoreNeededError
 from countermand.store.engines.protocol import SIDE_BY_SIDE, CommitUnknownError, Database, Pair, UnavailableError
+from countermand.store.engines.transactions import sqlstate, was_in_the_way
 
 BATCH_MAX: Final = 64
 SHARED_BATCH_MAX: Final = 16
@@ -38,8 +40,8 @@ QUEUE_MAX: Final = 10_000
 TOLD_AT_ONCE: Final = 4
 """So many calls get their outcome in one turn of the loop: what else comes waits for a few answers, not for 64."""
 TRIES: Final = 3
-_RETRIED_SQLSTATES: Final = frozenset({"40001", "40P01", "23505"})
-"""Serialization, deadlock, and a unique key that another lane has just taken: a second try sees it."""
+_KEY_TAKEN: Final = "23505"
+"""A unique key that another lane has just taken: a second try sees it."""
 
 log = structlog.get_logger()
 
@@ -48,11 +50,11 @@ log = structlog.get_logger()
 class _Waiting:
     """A call that waits for its outcome, the span that it is part of, and how many calls shared its transaction.
 
-    ``subject`` is the line or the order that it is about, of a new order its reference; ``None`` if there is none.
+    ``subjects`` are what it is about: calls about one of them are decided in the order in which they came.
     """
 
     call: Call
-    subject: Hashable
+    subjects: frozenset[Hashable]
     future: asyncio.Future[Outcome]
     span: Any = None
     batch: int = 0
@@ -61,8 +63,8 @@ class _Waiting:
 class Lanes:
     """The write road: ``count`` transactions side by side, which take their calls from one queue.
 
-    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line, and orders of one reference,
-    are decided in the order in which they came: none is taken while another is under way.
+    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line, orders of one reference, and
+    deadlines of one retailer are decided in the order in which they came: none is taken while another is under way.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     ``committed`` is called whenever anything was.
@@ -100,7 +102,7 @@ class Lanes:
         if len(self._waiting) >= QUEUE_MAX:
             metrics.SHED_CALLS.add("lane")
             return Failed()
-        waiting = _Waiting(call, _subject(call), asyncio.get_running_loop().create_future(), tracing.current())
+        waiting = _Waiting(call, _subjects(call), asyncio.get_running_loop().create_future(), tracing.current())
         self._waiting.append(waiting)
         self._begin_lane()
         outcome = await waiting.future
@@ -154,23 +156,28 @@ class Lanes:
                 self._waiting.clear()
 
     def _next_batch(self) -> Sequence[_Waiting]:
-        """The calls of the next transaction: those that waited longest, except where one about their line is under way.
+        """The calls of the next transaction: those that waited longest, except where one about the same is under way.
 
         Lanes that are idle share what waits. Of a long queue about one line, no more is looked at than all may take.
         """
         most = min(self._batch_max, -(-len(self._waiting) // (self._count - self._busy)))
         batch, kept = list[_Waiting](), list[_Waiting]()
+        come_later = set(self._under_way)
         while self._waiting and len(batch) < most and len(kept) < self._count * self._batch_max:
             each = self._waiting.popleft()
-            (kept if each.subject in self._under_way else batch).append(each)
+            if come_later.isdisjoint(each.subjects):
+                batch.append(each)
+            else:
+                kept.append(each)
+                come_later |= each.subjects
         self._waiting.extendleft(reversed(kept))
         self._busy += bool(batch)
-        self._under_way.update(each.subject for each in batch if each.subject is not None)
+        self._under_way.update(*(each.subjects for each in batch))
         return batch
 
     def _end(self, batch: Iterable[_Waiting]) -> None:
         self._busy -= 1
-        self._under_way.difference_update(each.subject for each in batch)
+        self._under_way.difference_update(*(each.subjects for each in batch))
 
     def _tell_later(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
         for each in batch:
@@ -318,11 +325,16 @@ def _give_up(calls: Iterable[_Waiting]) -> None:
             each.future.set_result(Failed(unknown=True))
 
 
-def _subject(call: Call) -> Hashable:
-    if isinstance(call.command, PlaceOrder):
-        return call.command.retailer, call.command.reference
-    subject = call.line_number or about(call.command)
-    return None if subject == NO_LINE else subject
+def _subjects(call: Call) -> frozenset[Hashable]:
+    """The line or the order, of a new order its reference. Deadlines of one retailer are saved as they fell due."""
+    command = call.command
+    if isinstance(command, PlaceOrder):
+        return frozenset({(command.retailer, command.reference)})
+    subject = call.line_number or about(command)
+    subjects: set[Hashable] = set() if subject == NO_LINE else {subject}
+    if isinstance(command, PassDeadline):
+        subjects.add((PassDeadline, call.retailer))
+    return frozenset(subjects)
 
 
 def _note(outcome: Outcome, batch: int) -> None:
@@ -348,4 +360,4 @@ def _may_pass(error: SQLAlchemyError) -> bool:
     """Whether the same call may succeed if it is tried again: a lost connection, a deadlock, a taken key."""
     if not isinstance(error, DBAPIError):
         return False
-    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _RETRIED_SQLSTATES
+    return error.connection_invalidated or was_in_the_way(error) or sqlstate(error) == _KEY_TAKEN

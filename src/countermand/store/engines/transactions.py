@@ -98,11 +98,24 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the connection is to blame and not the statement (PostgreSQL's classes 08, 53 and 57)."""
+    """Whether the connection, the server or others are to blame, and not the statement.
+
+    Of PostgreSQL's codes (its manual, appendix A), classes 08, 53 and 57 are about the connection and the server. A
+    server that only follows another says 25006.
+    """
     if not isinstance(error, DBAPIError):
         return True
     code = sqlstate(error)
-    return error.connection_invalidated or code[:2] in ("08", "53", "57")
+    away = error.connection_invalidated or code[:2] in ("08", "53", "57") or code == "25006"
+    return away or was_in_the_way(error)
+
+
+def was_in_the_way(error: Exception) -> bool:
+    """Whether the same work may succeed at once, as something else of the same moment ended it.
+
+    Class 40 is a deadlock or a lost race. A driver refuses a statement that it prepared before a table was changed.
+    """
+    return sqlstate(error)[:2] == "40" or type(getattr(error, "orig", None)).__name__ == "InvalidCachedStatementError"
 
 
 def sqlstate(error: Exception) -> str:

@@ -19,6 +19,7 @@ from countermand.service.subscriptions import (
     subscriptions_of,
 )
 from countermand.store.attempts import AttemptRow, record
+from countermand.store.engines.transactions import change
 from countermand.store.row_security import viewer
 from countermand.wire.bol_retailer import messages, views
 from countermand.wire.bol_retailer.errors import Violation, invalid, missing
@@ -111,10 +112,10 @@ class SubscriptionCalls:
         if await services.database.read(partial(signature_keys.signing_key, keyring=keyring)) is None:
             made = await asyncio.to_thread(signature_keys.generate_key)
             add = partial(signature_keys.add_first, ids=services.ids, keyring=keyring, now=services.clock(), made=made)
-            await services.database.write(add)
+            await change(services.database, add)
 
     async def _queued(self, act: Callable[..., int], event: ProcessEvent, entity: str) -> Reply:
-        number = await self._services.database.write(act)
+        number = await change(self._services.database, act)
         return answer(202, views.pending(number, event, entity, self._services.clock(), self._process_url))
 
     def _who(self, request: Request) -> Subscriber:

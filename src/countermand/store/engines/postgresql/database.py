@@ -1,7 +1,7 @@
 """A PostgreSQL database: spoken to from the event loop."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from ssl import SSLCertVerificationError, SSLError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -30,7 +30,7 @@ from countermand.store.engines.protocol import (
     Work,
     options_of,
 )
-from countermand.store.engines.transactions import in_turn, is_unavailable, sqlstate, transaction
+from countermand.store.engines.transactions import in_turn, is_unavailable, sqlstate, transaction, was_in_the_way
 from countermand.store.fair_share import FairShare
 from countermand.store.late_reads import may_be_late
 from countermand.store.row_security import viewer
@@ -49,6 +49,8 @@ POSTGRES_READERS: Final = 8
 
 HEAVY_READERS: Final = 2
 """Connections of the thread that reads what computes for long. They are opened when they are first needed."""
+
+READ_TRIES: Final = 3
 
 WORKER_WRITERS: Final = 2
 """Connections that write beside the lanes': the worker settles and renews its leases without waiting for them."""
@@ -137,7 +139,7 @@ class PostgresDatabase:
             if (who is not None or self._pooled) and await self._is_bound_by_policies():
                 question = _seen_by(who, question)
             asked = self._run_aside if heavy else self._run_late if may_be_late.get() else partial(_run, self._readers)
-            return await in_turn(self.turns, lambda: self._started(asked(question)))
+            return await in_turn(self.turns, lambda: self._started(_tried_again(asked, question)))
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) == QUERY_CANCELED and self._read_timeout_s:
                 raise TooBroadError(self._read_timeout_s) from error
@@ -317,6 +319,17 @@ async def _within(seconds: float | None, work: Coroutine[Any, Any, T]) -> T:
         if limit.expired():
             raise HungError(f"the database did not answer within {seconds} s") from error
         raise
+
+
+async def _tried_again(asked: Callable[[Work[T]], Coroutine[Any, Any, T]], question: Work[T]) -> T:
+    """The answer, though others were in the way: a table was changed, or two waited for each other."""
+    for _ in range(READ_TRIES - 1):
+        try:
+            return await asked(question)
+        except DBAPIError as error:
+            if not was_in_the_way(error):
+                raise
+    return await asked(question)
 
 
 async def _run(engine: "AsyncEngine", work: Work[T]) -> T:
