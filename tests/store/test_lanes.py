@@ -221,7 +221,7 @@ async def test_deadlines_of_a_retailer_are_saved_as_they_fell_due_also_past_a_li
     await _turns()
     database.release()
     assert [type(outcome) for outcome in await asyncio.gather(busy, *waiting)] == [Done] * 13
-    wanted = EventFilter(kinds=("cancellation.lapsed",), limit=200)
+    wanted = EventFilter(kinds=frozenset({"cancellation.lapsed"}), limit=200)
     scope = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
     told, _ = await world.application.database.read(partial(list_events, scope=scope, wanted=wanted))
     assert [row.line_id for row in told] == [each.line for each in sale]

@@ -55,6 +55,7 @@ def settings_for(url: str, **more: Any) -> Settings:
         "allow_losing_acknowledged_calls": True,
         "credential_cache_s": 0,
         "database_timeout_s": HANGS_S,
+        "read_timeout_s": HANGS_S,
         # Many tests share one service whose clock stands still.
         "wrong_token_limit": "",
         **more,
