@@ -81,7 +81,7 @@ def test_another_operation_is_all_that_is_said() -> None:
 
 
 def test_of_a_call_by_an_earlier_version_the_whole_differs() -> None:
-    now = IdempotencyKey.of_party(PARTY, "k", said({"units": 1}), former="as it was")
+    now = IdempotencyKey.of_party(PARTY, "k", said({"units": 1}), former=lambda: "as it was")
     assert reused(KeptAnswer(fingerprint="as it was", answer={}, at=NOW), now) is None
     refusal = reused(KeptAnswer(fingerprint="another", answer={}, at=NOW), now)
     assert refusal

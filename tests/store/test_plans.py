@@ -99,7 +99,7 @@ from countermand.reads.lookup import Lookup
 from countermand.reads.notices import NoticeFilter
 from countermand.reads.order_lists import OrderFilter, PlaceInTime
 from countermand.reads.parties import find_party
-from countermand.reads.scope import Scope
+from countermand.reads.scope import ANYBODY, Scope
 from countermand.reads.seller_orders import Progress, SellerFilter
 from countermand.service import subscriptions
 from countermand.service.batch import run_batch
@@ -420,16 +420,27 @@ def _(filled: Filled) -> Cases:
     return filled.each(lambda connection, scope: refund_reads.quote_order(connection, scope, wanted))
 
 
-@of("reads.refunds.quote_asked")
+@of("reads.refunds.quotes_asked")
 def _(filled: Filled) -> Cases:
     units, accepted = {filled.row("line").id: 1}, [filled.row("cancellation").id]
-    return filled.each(lambda connection, scope: refund_reads.quote_asked(connection, scope, units, accepted))
+
+    def ask(connection: Connection, scope: Scope) -> object:
+        wanted = refund_reads.QuotedUnits(scope=scope, units=units, accepted=accepted)
+        anybodys = replace(wanted, scope=ANYBODY)
+        return [refund_reads.quotes_asked(connection, asks) for asks in ([wanted], [wanted, anybodys])]
+
+    return filled.each(ask)
 
 
 @of("reads.asks.asked")
 def _(filled: Filled) -> Cases:
     units, made = {filled.row("line").id: 1}, [filled.row("asked").id]
-    return filled.each(lambda connection, scope: ask_reads.asked(connection, scope, made, units, ()))
+
+    def ask(connection: Connection, scope: Scope) -> object:
+        wanted = ask_reads.SavedAsk(scope=scope, cancellations=made, units=units, accepted=())
+        return ask_reads.asked(connection, [wanted])
+
+    return filled.each(ask)
 
 
 @of("reads.search.find")
@@ -884,7 +895,7 @@ def _(filled: Filled) -> Cases:
 @of("reads.cancellations.cancellations_by_id")
 def _(filled: Filled) -> Cases:
     wanted = [filled.row("cancellation").id, filled.row("asked").id]
-    return filled.each(lambda connection, scope: cancellation_reads.cancellations_by_id(connection, scope, wanted))
+    return filled.each(lambda connection, scope: cancellation_reads.cancellations_by_id(connection, [(scope, wanted)]))
 
 
 @of("reads.cancellations.cancellation_to_answer")

@@ -248,6 +248,14 @@ def report_of(each: LineOutcome) -> LineReport:
     )
 
 
+def with_report(line: Line, command: LineCommand, refusal: Refusal) -> Refusal:
+    """The refusal of an ask, with what it came to for its line, as an ask for several lines has it for each."""
+    if not isinstance(command, AskCancellation) or refusal == refusals.UNKNOWN_LINE:
+        return refusal
+    outcome = LineOutcome(line=line.id, outcome=refusal, units=_units_asked(line, command))
+    return replace(refusal, reports=(report_of(outcome),))
+
+
 def _judge(
     outcomes: list[LineOutcome], command: OrderCommand, policies: list[Policy]
 ) -> tuple[LineOutcome, ...] | Refusal:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -46,8 +46,8 @@ class IdempotencyKey:
     """A call that must have its effect once: the caller, the key, and a fingerprint of the content.
 
     The keys of a ``party`` are in one space. Without one, they are in the space of the retailer that the call is about.
-    ``former`` is the fingerprint that earlier versions made of the call. A repeat of a call that was refused is decided
-    again, unless the key ``keeps`` refusals of this kind.
+    ``former`` makes the fingerprint that earlier versions made of the call. A repeat of a call that was refused is
+    decided again, unless the key ``keeps`` refusals of this kind.
     """
 
     caller: str
@@ -56,10 +56,10 @@ class IdempotencyKey:
     keeps: frozenset[RefusalKind] = frozenset(RefusalKind)
     party: UUID | None = None
     content: Content | None = None
-    former: str = ""
+    former: Callable[[], str] = str
 
     @classmethod
-    def of_party(cls, party: UUID, key: str, content: Content, former: str = "") -> "IdempotencyKey":
+    def of_party(cls, party: UUID, key: str, content: Content, former: Callable[[], str] = str) -> "IdempotencyKey":
         """A key of a party, for a call with this content."""
         return cls(
             caller=str(party),
@@ -98,7 +98,7 @@ class KeptAnswer:
 
 def reused(kept: KeptAnswer, once: IdempotencyKey) -> Refusal | None:
     """The refusal of a key that was used for another call; nothing if this is the same call."""
-    if kept.fingerprint in (once.fingerprint, once.former):
+    if kept.fingerprint == once.fingerprint or kept.fingerprint == once.former():
         return None
     return Refusal(
         kind=RefusalKind.KEY_REUSED,

@@ -1,21 +1,28 @@
-"""What an ask came to: its cancellations, and what goes back for them."""
+"""What asks came to: their cancellations, and what goes back for them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import Connection
 
 from countermand.reads.cancellations import CancellationView, cancellations_by_id
-from countermand.reads.refunds import Quoted, quote_asked
+from countermand.reads.refunds import Quoted, QuotedUnits, quotes_asked
 from countermand.reads.scope import Scope
 
 
-def asked(
-    connection: Connection,
-    scope: Scope,
-    cancellations: Sequence[UUID],
-    units: Mapping[UUID, int],
-    accepted: Sequence[UUID],
-) -> tuple[list[CancellationView], Quoted | None]:
-    """These cancellations, and what goes back for ``units`` of lines; these of them were ``accepted`` at once."""
-    return cancellations_by_id(connection, scope, cancellations), quote_asked(connection, scope, units, accepted)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedAsk:
+    """An ask that was saved, for some ``units`` of lines, as a party sees it; these of it were ``accepted`` at once."""
+
+    scope: Scope
+    cancellations: Sequence[UUID]
+    units: Mapping[UUID, int]
+    accepted: Sequence[UUID]
+
+
+def asked(connection: Connection, asks: Sequence[SavedAsk]) -> list[tuple[list[CancellationView], Quoted | None]]:
+    """The cancellations of each ask, and what goes back for it, in a number of statements that does not grow."""
+    shown = cancellations_by_id(connection, [(each.scope, each.cancellations) for each in asks])
+    quoted = [QuotedUnits(scope=each.scope, units=each.units, accepted=each.accepted) for each in asks]
+    return list(zip(shown, quotes_asked(connection, quoted), strict=True))

@@ -1,6 +1,7 @@
 """Which cancellations a list shows: each kind of caller and each filter has an index that gives them in their order."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -29,6 +30,7 @@ from countermand.ids import earliest
 from countermand.reads.lookup import Lookup, all_orders_found
 from countermand.reads.policies import ANY_FULFILLER
 from countermand.reads.scope import (
+    ANYBODY,
     Scope,
     as_indexed,
     asked_before_it_left,
@@ -382,12 +384,38 @@ def _by_id(kind: PartyKind) -> Select[*tuple[Any, ...]]:
     return CANCELLATIONS.where(is_cancellation(bindparam("cancellation", type_=Id)), may_see(whoever(kind)))
 
 
-def cancellations_by_id(connection: Connection, scope: Scope, cancellations: Sequence[UUID]) -> list[CancellationView]:
-    """Those of these cancellations that this party may see, in the same order."""
-    given = {"wanted": list(cancellations), "party": scope.party}
-    rows = views(CancellationView, connection.execute(_by_ids(scope.kind), given))
-    found = {row.id: row for row in rows}
-    return [found[each] for each in cancellations if each in found]
+def cancellations_by_id(
+    connection: Connection, wanted: Sequence[tuple[Scope, Sequence[UUID]]]
+) -> list[list[CancellationView]]:
+    """Those of these cancellations that each party may see, in the same order.
+
+    What the platform asks for, and retailers of what they sold, is read by one statement for all of them.
+    """
+    ids_of: dict[Scope, set[UUID]] = defaultdict(set)
+    for scope, ids in wanted:
+        ids_of[scope].update(ids)
+    sellers = [ids for scope, ids in ids_of.items() if scope.kind is not PartyKind.SUPPLIER]
+    sold = _with_ids(connection, ANYBODY, set().union(*sellers))
+    seen = {scope: _seen(connection, scope, ids, sold) for scope, ids in ids_of.items()}
+    return [[seen[scope][each] for each in ids if each in seen[scope]] for scope, ids in wanted]
+
+
+def _seen(
+    connection: Connection, scope: Scope, ids: set[UUID], sold: Mapping[UUID, CancellationView]
+) -> Mapping[UUID, CancellationView]:
+    if scope.kind is PartyKind.PLATFORM:
+        return sold
+    if scope.kind is PartyKind.SUPPLIER:
+        return _with_ids(connection, scope, ids)
+    mine = {each: sold[each] for each in ids & sold.keys() if sold[each].retailer_id == scope.party}
+    return mine | _with_ids(connection, scope, ids - mine.keys())
+
+
+def _with_ids(connection: Connection, scope: Scope, ids: Collection[UUID]) -> dict[UUID, CancellationView]:
+    if not ids:
+        return {}
+    rows = connection.execute(_by_ids(scope.kind), {"wanted": sorted(ids), "party": scope.party})
+    return {row.id: row for row in views(CancellationView, rows)}
 
 
 @cache

@@ -1,5 +1,6 @@
 """Quotes, refunds and the money of orders, for those who may see what the customer paid."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,7 +8,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, func, select, true
 
 from countermand.domain.money.account import OrderAccount
 from countermand.domain.money.pricing import OrderMoney, PricedLine, Returned, quote
@@ -17,7 +18,7 @@ from countermand.domain.refusals import NO_MONEY, UNKNOWN_LINE, UNKNOWN_ORDER, R
 from countermand.ids import earliest
 from countermand.reads.cancellations import PAGE_MAX, CancellationRow, waiting_units
 from countermand.reads.lookup import Lookup, all_orders_found
-from countermand.reads.scope import Scope, is_cancellation, retailer_of, whoever
+from countermand.reads.scope import ANYBODY, Scope, is_cancellation, retailer_of, whoever
 from countermand.store import tables as t
 from countermand.store.columns import IdList, PairList, Record, one_of, pair_of
 from countermand.store.money import account_of, given_back_of, money_of_terms
@@ -50,64 +51,57 @@ def quote_order(connection: Connection, scope: Scope, order: UUID) -> Quoted | R
     return quote_units(connection, scope, wanted)
 
 
-def quote_asked(
-    connection: Connection, scope: Scope, units: Mapping[UUID, int], accepted: Sequence[UUID]
-) -> Quoted | None:
-    """What an ask for these units gives back, of which these cancellations were ``accepted`` at once; if it is known.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotedUnits:
+    """Units of lines of one order, ``None`` for all that can still be cancelled, of which a party asks for a quote.
 
-    The quote is as before the ask: what those cancelled is not counted, nor what goes back for them.
+    The quote is as before these cancellations were ``accepted``: what they cancelled is not counted, nor what goes back
+    for them.
     """
-    if not units:
-        return None
-    quoted = quote_units(connection, scope, units, accepted)
-    return None if isinstance(quoted, Refusal) else quoted
+
+    scope: Scope
+    units: Mapping[UUID, int | None]
+    accepted: Sequence[UUID] = ()
 
 
-def _undo(
-    connection: Connection, lines: Mapping[UUID, Record], accepted: Sequence[UUID], moved: dict[str, tuple[int, int]]
-) -> tuple[dict[UUID, int], dict[str, tuple[int, int]]]:
-    """How many units of each line were cancelled, and what had gone back, before these cancellations."""
-    cancelled = {line: row.cancelled for line, row in lines.items()}
-    if not accepted:
-        return cancelled, moved
-    retailer = next(iter(lines.values())).retailer_id
-    ids = bindparam("ids", sorted(accepted), type_=IdList())
-    asks = t.cancellations.c
-    query = select(asks.line_id, asks.accepted_units).where(asks.retailer_id == retailer, one_of(asks.id, ids))
-    for row in connection.execute(query):
-        cancelled[row.line_id] -= row.accepted_units
-    owed = t.refunds.c
-    columns = (owed.payment_id, owed.kind, owed.amount_minor)
-    of_refunds = select(*columns).where(owed.retailer_id == retailer, one_of(owed.cancellation_id, ids))
-    moved = dict(moved)
-    for paid in connection.execute(of_refunds):
-        refunded, released = moved.get(paid.payment_id, (0, 0))
-        minor = paid.amount_minor
-        of_refund = paid.kind == RefundKind.REFUND.value
-        moved[paid.payment_id] = (refunded - minor, released) if of_refund else (refunded, released - minor)
-    return cancelled, moved
+def quotes_asked(connection: Connection, asks: Sequence[QuotedUnits]) -> list[Quoted | None]:
+    """What each of these asks gives back, if it is known."""
+    quoted = iter(_quotes(connection, [each for each in asks if each.units]))
+    found = [next(quoted) if each.units else None for each in asks]
+    return [None if isinstance(each, Refusal) else each for each in found]
 
 
-def quote_units(
-    connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None], accepted: Sequence[UUID] = ()
-) -> Quoted | Refusal:
+def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int | None]) -> Quoted | Refusal:
     """What would go back if so many more units of these lines of one order were cancelled; ``None`` means all.
 
-    A supplier does not see what the customer paid, so it is shown no such line. It is as before these cancellations
-    were ``accepted``.
+    A supplier does not see what the customer paid, so it is shown no such line.
     """
-    given = {"ids": sorted(wanted), "party": scope.party}
-    pairs = [(row.retailer_id, row.id) for row in connection.execute(_homes_of(scope.kind), given)]
-    known = connection.execute(_KNOWN, {"lines": pairs}).all()
-    homes = {(row.retailer_id, row.order_id) for row in known}
-    if len(homes) != 1 or len(known) < len(wanted):
-        return UNKNOWN_LINE
-    [(retailer, order)] = homes
-    lines = _lines_of(connection, retailer, order)
+    [quoted] = _quotes(connection, [QuotedUnits(scope=scope, units=wanted)])
+    return quoted
+
+
+def _quotes(connection: Connection, asks: Sequence[QuotedUnits]) -> list[Quoted | Refusal]:
+    """The quote for each, in a number of statements that does not grow with them."""
+    if not asks:
+        return []
+    homes = _homes(connection, asks)
+    known = connection.execute(_KNOWN, {"lines": sorted(((home, line) for line, home in homes.items()))})
+    orders = {row.id: (row.retailer_id, row.order_id) for row in known}
+    lines = _lines_of_orders(connection, sorted(set(orders.values())))
+    before = _before(connection, [(homes.get(next(iter(each.units))), each.accepted) for each in asks])
+    quoted: list[Quoted | Refusal] = []
+    for each in asks:
+        of = {orders[line] for line in each.units if line in orders and _may_see(each.scope, orders[line][0])}
+        one_order = len(of) == 1 and orders.keys() >= each.units.keys()
+        quoted.append(_quote(lines[of.pop()], each, before) if one_order else UNKNOWN_LINE)
+    return quoted
+
+
+def _quote(lines: Mapping[UUID, Record], asked: QuotedUnits, before: "_Before") -> Quoted | Refusal:
     money, moved = _money_of(lines)
-    cancelled, moved = _undo(connection, lines, accepted, moved)
+    cancelled, moved = before.of(lines, moved, asked.accepted)
     left_of = {line: row.ordered - row.shipped - cancelled[line] for line, row in lines.items()}
-    units = {line: left_of[line] if n is None else n for line, n in wanted.items()}
+    units = {line: left_of[line] if n is None else n for line, n in asked.units.items()}
     for line, n in units.items():
         if n < 1 or n > left_of[line]:
             left = left_of[line]
@@ -115,7 +109,62 @@ def quote_units(
             return Refusal(kind=RefusalKind.TOO_MANY_UNITS if n > 0 else RefusalKind.UNITS_INVALID, detail=detail)
     if money is None:
         return Refusal(kind=RefusalKind.NO_PRICE, detail="This order came without prices.")
+    order = next(iter(lines.values())).order_id
     return Quoted(order=order, units=units, money=money, back=quote(money, cancelled, units, moved))
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What some cancellations cancelled, and what was owed for them."""
+
+    asks: Mapping[UUID, Record]
+    refunds: Mapping[UUID, Sequence[Record]]
+
+    def of(
+        self, lines: Mapping[UUID, Record], moved: Mapping[str, tuple[int, int]], accepted: Sequence[UUID]
+    ) -> tuple[dict[UUID, int], dict[str, tuple[int, int]]]:
+        """How many units of each line were cancelled, and what had gone back, before these were accepted."""
+        cancelled, moved = {line: row.cancelled for line, row in lines.items()}, dict(moved)
+        for each in accepted:
+            cancelled[self.asks[each].line_id] -= self.asks[each].accepted_units
+            for owed in self.refunds.get(each, ()):
+                refunded, released = moved.get(owed.payment_id, (0, 0))
+                is_refund = owed.kind == RefundKind.REFUND.value
+                minor = owed.amount_minor
+                moved[owed.payment_id] = (refunded - minor, released) if is_refund else (refunded, released - minor)
+        return cancelled, moved
+
+
+def _before(connection: Connection, accepted: Sequence[tuple[UUID | None, Sequence[UUID]]]) -> _Before:
+    pairs = sorted((retailer, each) for retailer, mine in accepted if retailer for each in mine)
+    if not pairs:
+        return _Before({}, {})
+    refunds: dict[UUID, list[Record]] = defaultdict(list)
+    for owed in connection.execute(_OWED_FOR, {"cancellations": pairs}):
+        refunds[owed.cancellation_id].append(owed)
+    return _Before({row.id: row for row in connection.execute(_ACCEPTED, {"cancellations": pairs})}, refunds)
+
+
+def _of_cancellations(retailer: Column[UUID], cancellation: Column[UUID]) -> ColumnElement[bool]:
+    return pair_of(retailer, cancellation, bindparam("cancellations", type_=PairList()))
+
+
+_ACCEPTED: Final = select(t.cancellations.c.id, t.cancellations.c.line_id, t.cancellations.c.accepted_units).where(
+    _of_cancellations(t.cancellations.c.retailer_id, t.cancellations.c.id)
+)
+
+
+_OWED_FOR: Final = select(
+    t.refunds.c.cancellation_id, t.refunds.c.payment_id, t.refunds.c.kind, t.refunds.c.amount_minor
+).where(_of_cancellations(t.refunds.c.retailer_id, t.refunds.c.cancellation_id))
+
+
+def _homes(connection: Connection, asks: Sequence[QuotedUnits]) -> dict[UUID, UUID]:
+    """The retailers of the lines: what one party asks about is part of its condition, as in ``_may_see_home``."""
+    scopes = {each.scope for each in asks}
+    scope = scopes.pop() if len(scopes) == 1 else ANYBODY
+    given = {"ids": sorted({line for each in asks for line in each.units}), "party": scope.party}
+    return {row.id: row.retailer_id for row in connection.execute(_homes_of(scope.kind), given)}
 
 
 @cache
@@ -139,34 +188,33 @@ def _may_see(scope: Scope, retailer: UUID) -> bool:
     return scope.kind is PartyKind.PLATFORM or scope.party == retailer
 
 
-def _lines_of(connection: Connection, retailer: UUID, order: UUID) -> dict[UUID, Record]:
-    given = {"of_retailer": retailer, "of_order": order}
-    return {row.id: row for row in connection.execute(_LINES_OF_ORDER, given)}
-
-
 def _lines_of_orders(
     connection: Connection, orders: Sequence[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], dict[UUID, Record]]:
     """The lines of these orders, each order with its retailer, in one statement."""
     if not orders:
         return {}
-    among = bindparam("orders", list(orders), type_=PairList())
-    query = _LINES.where(pair_of(t.lines.c.retailer_id, t.lines.c.order_id, among)).order_by(t.lines.c.position)
     found: dict[tuple[UUID, UUID], dict[UUID, Record]] = {}
-    for row in connection.execute(query):
+    for row in connection.execute(_LINES_OF_ORDERS, {"orders": list(orders)}):
         found.setdefault((row.retailer_id, row.order_id), {})[row.id] = row
     return found
 
 
 _LINES: Final = (
-    select(t.lines, t.orders.c.currency, t.order_money.c.terms, t.order_money.c.given_back)
+    select(
+        *(t.lines.c[each] for each in ("retailer_id", "order_id", "id", "unit_price_minor")),
+        *(t.lines.c[each] for each in ("ordered", "shipped", "cancelled")),
+        t.orders.c.currency,
+        t.order_money.c.terms,
+        t.order_money.c.given_back,
+    )
     .join(t.orders, t.named_by(t.lines.c.order_id, t.orders))
     .outerjoin(t.order_money, t.named_by(t.lines.c.order_id, t.order_money))
 )
 
 
-_LINES_OF_ORDER: Final = _LINES.where(
-    t.lines.c.retailer_id == bindparam("of_retailer"), t.lines.c.order_id == bindparam("of_order")
+_LINES_OF_ORDERS: Final = _LINES.where(
+    pair_of(t.lines.c.retailer_id, t.lines.c.order_id, bindparam("orders", type_=PairList()))
 ).order_by(t.lines.c.position)
 
 

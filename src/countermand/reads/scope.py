@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
@@ -31,6 +31,10 @@ class Scope:
 
     party: UUID
     kind: PartyKind
+
+
+ANYBODY: Final = Scope(party=UUID(int=0), kind=PartyKind.PLATFORM)
+"""Whoever it is: what is read for several parties at once, and then given to those that may see it."""
 
 
 @cache

@@ -1,8 +1,9 @@
 """The input and the output of the write road: calls and outcomes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -25,11 +26,24 @@ class ProcessRequest:
 
 
 @value
+class Reply:
+    """How what a caller gets is made of the result of its call, in the transaction of its effect.
+
+    ``question`` says what is asked about the result. ``ask`` gives the answers to all questions of a batch that have
+    the same one. ``write`` makes the reply of such an answer.
+    """
+
+    question: "Callable[[Done], Any]"
+    ask: Callable[[Connection, Sequence[Any]], Sequence[Any]]
+    write: "Callable[[Any, Done], bytes]"
+
+
+@value
 class Call:
     """One command, and what its API needs besides.
 
-    ``line_number`` is bol's number of the line, for an API that has only that. ``reply`` makes of the result what the
-    caller gets, to be kept under its key in the same transaction. ``dry_run`` decides the call, and saves nothing.
+    ``line_number`` is bol's number of the line, for an API that has only that. ``reply`` is kept under the key of the
+    call. ``dry_run`` decides the call, and saves nothing.
     """
 
     command: Command | PlaceOrder
@@ -38,7 +52,7 @@ class Call:
     line_number: int | None = None
     once: IdempotencyKey | None = None
     process: ProcessRequest | None = None
-    reply: "Callable[[Connection, Done], bytes] | None" = None
+    reply: "Reply | None" = None
     dry_run: bool = False
 
 

@@ -19,7 +19,7 @@ from countermand.domain.commands import (
     ShipOrder,
 )
 from countermand.domain.deadlines import pass_deadlines
-from countermand.domain.decide import LineOutcome, decide, decide_order
+from countermand.domain.decide import LineOutcome, decide, decide_order, with_report
 from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.money.commands import PaymentCommand, RefundCommand, RetryRefund
@@ -131,7 +131,9 @@ def _decided(work: Workspace, command: Command, lines: Sequence[UUID]) -> Result
     agreements = work.lane.agreements
     policy, asked_under = agreements.policy(line_then), partial(agreements.policy_asked_under, line)
     outcome = decide(line, command, work.now, policy, work.new_id, asked_under)
-    return outcome if isinstance(outcome, Refusal) else (LineOutcome(line=line.id, outcome=outcome),)
+    if isinstance(outcome, Refusal):
+        return with_report(line, command, outcome)
+    return (LineOutcome(line=line.id, outcome=outcome),)
 
 
 def _with_facts(work: Workspace, line: Line, command: Reassign) -> Reassign:

@@ -1,5 +1,6 @@
 """Idempotency keys: the answer under each key is saved, so that a repeat of the call gets the same answer."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from sqlalchemy import Connection
 from countermand.domain.idempotency import IdempotencyKey, KeptAnswer, reused
 from countermand.domain.orders import PlaceOrder
 from countermand.domain.refusals import CurrentState, LineReport, Refusal, RefusalKind
-from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.workspace import Key, Workspace
+from countermand.service.calls import Call, Done, Failed, Outcome, Refused, Reply
+from countermand.service.workspace import Key, Row, Workspace
 from countermand.store.idempotency import keep
 
 _key: Final = itemgetter("retailer_id", "caller", "key")
@@ -57,13 +58,18 @@ def keep_replies(connection: Connection, work: Workspace, outcomes: Sequence[Out
     """Make the replies that are kept, now that all else is written, and save them with their answers."""
     replies = dict[Key, bytes]()
     of_call = {id(call): outcome for call, outcome in zip(work.calls, outcomes, strict=True)}
+    together: dict[Any, list[tuple[Row, Call, Reply, Done]]] = defaultdict(list)
     for record, call in work.to_reply:
         done = of_call[id(call)]
         assert call.reply
         assert isinstance(done, Done)
-        record["reply"] = call.reply(connection, done)
-        record["order_id"] = _order_of(work, call)
-        replies[_key(record)] = record["reply"]
+        together[call.reply.ask].append((record, call, call.reply, done))
+    for ask, mine in together.items():
+        answers = ask(connection, [reply.question(done) for _, _, reply, done in mine])
+        for (record, call, reply, done), answer in zip(mine, answers, strict=True):
+            record["reply"] = reply.write(answer, done)
+            record["order_id"] = _order_of(work, call)
+            replies[_key(record)] = record["reply"]
     keep(connection, sorted((record for record, _ in work.to_reply), key=_key))
     return [_with_reply(call, outcome, replies) for call, outcome in zip(work.calls, outcomes, strict=True)]
 

@@ -1,5 +1,6 @@
 """What was answered to idempotency keys."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from operator import attrgetter
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, select, tuple_, update
 
 from countermand.domain.idempotency import IdempotencyKey, KeptAnswer
 from countermand.store import tables as t
@@ -21,9 +22,8 @@ _RECORDS = t.idempotency_records
 
 def kept_answer(row: Record) -> KeptAnswer:
     """The answer in a row."""
-    return KeptAnswer(
-        fingerprint=row.fingerprint, answer=row.answer, at=row.created_at, parts=row.parts, reply=row.reply
-    )
+    reply = None if row.reply is None else zlib.decompress(row.reply)
+    return KeptAnswer(fingerprint=row.fingerprint, answer=row.answer, at=row.created_at, parts=row.parts, reply=reply)
 
 
 def find(connection: Connection, once: IdempotencyKey) -> KeptAnswer | None:
@@ -79,12 +79,13 @@ def claim(connection: Connection, once: IdempotencyKey, now: datetime) -> bool:
 def keep_reply(connection: Connection, once: IdempotencyKey, reply: bytes) -> None:
     """Keep the reply under a key that was claimed."""
     mine = (_RECORDS.c.retailer_id == once.party, _RECORDS.c.caller == once.caller, _RECORDS.c.key == once.key)
-    change_exactly(connection, 1, update(_RECORDS).where(*mine).values(reply=reply))
+    change_exactly(connection, 1, update(_RECORDS).where(*mine).values(reply=zlib.compress(reply)))
 
 
 def keep(connection: Connection, records: Sequence[dict[str, Any]]) -> None:
     """Keep answers with their replies."""
-    connection.execute(insert(_RECORDS), records)
+    rows = [{**each, "reply": zlib.compress(each["reply"])} for each in records]
+    engine_of(connection).write(connection, {}, {"idempotency_records": rows}, frozenset())
 
 
 def forget_replies(connection: Connection, order: UUID) -> None:

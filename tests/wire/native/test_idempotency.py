@@ -310,7 +310,7 @@ async def as_0_1_kept_it(native: Native, owner: UUID, caller: str, fingerprint: 
 async def test_keys_of_earlier_versions_still_find_their_calls(native: Native) -> None:
     (made,) = await native.asked({"line": str(await native.line(5)), "units": 2}, asker="retailer")
     given, cancellation = Acceptance(units=1), UUID(made["id"].removeprefix("can_"))
-    fingerprint = former_fingerprint(f"accept {cancellation}", given)
+    fingerprint = former_fingerprint(f"accept {cancellation}", given)()
     supplier = native.world.supplier
     answer = {"cancellations": [cancellation.hex], "process": None}
     await as_0_1_kept_it(native, native.retailer, str(supplier), fingerprint, answer)
@@ -324,7 +324,7 @@ async def test_keys_of_earlier_versions_still_find_their_calls(native: Native) -
 async def test_an_endpoint_that_an_earlier_version_made_is_found_without_its_secret(native: Native) -> None:
     made = (await native.call("POST", ENDPOINTS, native.retailer, HOOK)).json()
     answer = {"endpoint": made["id"].removeprefix("ept_"), "secret": "closed"}
-    fingerprint = former_fingerprint("add endpoint", EndpointIn(**HOOK))
+    fingerprint = former_fingerprint("add endpoint", EndpointIn(**HOOK))()
     await as_0_1_kept_it(native, native.retailer, f"{native.retailer} endpoints", fingerprint, answer)
     again = await keyed(native, ENDPOINTS, native.retailer, HOOK, "old")
     assert (again.status_code, again.json(), replayed(again)) == (201, {**made, "secret": None}, True)

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, get_args, get_origin
 
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from countermand.admin.callers import Caller
 from countermand.domain.quotas import Share
@@ -124,9 +123,7 @@ def _counting(share: Share, send: Any) -> Any:
     return sending
 
 
-async def _caller(
-    request: Request, _described: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
-) -> Caller:
+async def _caller(request: Request) -> Caller:
     """The caller, who may make this call."""
     name = request.scope["route"].operation_id
     note_operation(name)

@@ -1,6 +1,7 @@
 """Calls about cancellations: ask, answer, take back, show and list."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,21 +34,23 @@ from countermand.domain.orders import LINES_MAX
 from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.reasons import AskReason, CancelReason, StatedReason
 from countermand.domain.refusals import UNKNOWN_CANCELLATION, UNKNOWN_LINE, UNKNOWN_ORDER, LineReport
+from countermand.domain.refusals import Refusal as DomainRefusal
 from countermand.fields import LineId, NeededNote, Note, OrderId, PartyId, Text
 from countermand.ids import read, show
 from countermand.reads import cancellations as cancellation_reads
 from countermand.reads import lines as line_reads
-from countermand.reads.asks import asked
+from countermand.reads.asks import SavedAsk, asked
 from countermand.reads.cancellations import CancellationFilter, CancellationView, DuePlace
 from countermand.reads.refunds import Quoted
 from countermand.reads.scope import Scope
+from countermand.reads.views import LineRow
 from countermand.service.calls import Call, Done
 from countermand.store.engines.protocol import Work
 from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.meaning import DOOR, NOBODY, former_fingerprint, moment_of, party_named, scope_of, submit
 from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, LineIn, Sought, Strict, Units, Word, distinct
-from countermand.wire.native.once import Once, Shown, response_of, submit_once
+from countermand.wire.native.once import Once, OnceFor, Shown, response_of, submit_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
@@ -145,36 +148,51 @@ async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, onc
         raise CallError(Problem.WRONG_PARTY, "Only the platform asks for itself.")
     if body.dry_run:
         return await _dry_run(services, who, body)
-    async with once.of(body, former=former_fingerprint("ask", body)) as key:
-        command, retailer = await _command(services, who, body, key.key if key else "")
-        return await submit_once(
-            services,
-            Call(command=command, door=DOOR, retailer=retailer),
-            key,
-            unknown=UNKNOWN_ORDER if body.order else UNKNOWN_LINE,
-            question=lambda done: _what_came(who, _reports(done), done.cancellations),
-            show=lambda found, done: Shown(status=202, body=_asked(who, body, found, _reports(done), done)),
-        )
+    former = former_fingerprint("ask", body)
+    if body.lines is None or len(body.lines) == 1:
+        async with once.unread(body, former=former) as key:
+            return await _submitted(services, who, body, _command(who, body, None, key), key)
+    async with once.reading(_first_line(who, body), body, former=former) as (key, line):
+        return await _submitted(services, who, body, _command(who, body, line, key), key)
+
+
+async def _submitted(
+    services: Services, who: Caller, body: CancellationIn, call: Call, key: IdempotencyKey | None
+) -> Response:
+    return await submit_once(
+        services,
+        call,
+        key,
+        unknown=_unknown(body),
+        question=lambda done: _what_came(who, _reports(done), done.cancellations),
+        show=lambda found, done: Shown(status=202, body=_asked(who, body, found, _reports(done), done)),
+        ask=asked,
+    )
+
+
+def _unknown(body: CancellationIn) -> DomainRefusal:
+    return UNKNOWN_ORDER if body.order else UNKNOWN_LINE
 
 
 async def _dry_run(services: Services, who: Caller, body: CancellationIn) -> Response:
-    command, retailer = await _command(services, who, body, "")
-    call = Call(command=command, door=DOOR, retailer=retailer, dry_run=True)
+    several = body.lines is not None and len(body.lines) > 1
+    line = await services.database.read(_first_line(who, body)) if several else None
+    call = replace(_command(who, body, line, None), dry_run=True)
     try:
-        done = await submit(services, call, unknown=UNKNOWN_ORDER if body.order else UNKNOWN_LINE)
+        done = await submit(services, call, unknown=_unknown(body))
         reports = _reports(done)
     except CallError as error:
         reports = error.refusal.reports if error.refusal else ()
         if not reports:
             raise
-    found = await services.database.read(_what_came(who, reports, ()))
+    [found] = await services.database.read(partial(asked, asks=[_what_came(who, reports, ())]))
     return response_of(Shown(body=_asked(who, body, found, reports, None)))
 
 
 Found = tuple[list[CancellationView], Quoted | None]
 
 
-def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequence[UUID]) -> Work[Found]:
+def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequence[UUID]) -> SavedAsk:
     units = {each.line: each.units for each in reports if each.outcome != "refused" and each.units}
     known = set(cancellations)
     accepted = [
@@ -182,13 +200,7 @@ def _what_came(who: Caller, reports: Sequence[LineReport], cancellations: Sequen
         for each in reports
         if each.outcome == "accepted" and each.cancellation is not None and each.cancellation in known
     ]
-    return partial(
-        asked,
-        scope=scope_of(who),
-        cancellations=cancellations,
-        units=units,
-        accepted=accepted,
-    )
+    return SavedAsk(scope=scope_of(who), cancellations=cancellations, units=units, accepted=accepted)
 
 
 def _asked(who: Caller, body: CancellationIn, found: Found, reports: Sequence[LineReport], done: Done | None) -> Asked:
@@ -202,20 +214,31 @@ def _asked(who: Caller, body: CancellationIn, found: Found, reports: Sequence[Li
     )
 
 
-async def _command(
-    services: Services, who: Caller, body: CancellationIn, key: str
-) -> tuple[AskLines | CancelOrder, UUID | None]:
-    if body.order is not None:
-        command = CancelOrder(
-            order=body.order, actor=who.actor, asker=body.asker, reason=body.reason, note=body.note, key=key
-        )
-        return command, None
+def _first_line(who: Caller, body: CancellationIn) -> Work[LineRow | None]:
+    """The read of the line that says of which order several lines are."""
     assert body.lines
-    line = partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
-    first = await services.database.read(line)
+    return partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
+
+
+def _command(who: Caller, body: CancellationIn, first: LineRow | None, key: IdempotencyKey | None) -> Call:
+    """What is asked for. ``first`` is the first of several lines: one line by itself is found when it is decided."""
+    said: dict[str, Any] = {
+        "actor": who.actor,
+        "asker": body.asker,
+        "reason": body.reason,
+        "note": body.note,
+        "key": key.key if key else "",
+    }
+    if body.order is not None:
+        return Call(command=CancelOrder(order=body.order, **said), door=DOOR)
+    asks = tuple(AskCancellation(line=each.line, units=each.units, **said) for each in body.lines or ())
+    if len(asks) == 1:
+        return Call(command=asks[0], door=DOOR)
     if first is None:
         raise CallError.of(UNKNOWN_LINE)
-    return _ask(who, body, first.order_id, key), first.retailer_id
+    return Call(
+        command=AskLines(order=first.order_id, actor=who.actor, lines=asks), door=DOOR, retailer=first.retailer_id
+    )
 
 
 def _reports(done: Done) -> Sequence[LineReport]:
@@ -376,8 +399,8 @@ async def accept_cancellation(
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
     given = answer or Acceptance()
-    async with once.of(given, former=_former("accept", cancellation, given)) as key:
-        row = await _named(services, who, cancellation)
+    former = _former("accept", cancellation, given)
+    async with _about(once, who, cancellation, given, former) as (key, row):
         command = AcceptCancellation(
             line=row.line_id,
             actor=who.actor,
@@ -397,8 +420,8 @@ async def decline_cancellation(services: Inside, who: Who, cancellation: str, an
     Where the policy wants proof of ``already_shipped``, the decline counts once it names the parcel in ``tracking``.
     The platform must name the ``step`` that it answers; at another one the answer is ``state_changed``.
     """
-    async with once.of(answer, former=_former("decline", cancellation, answer)) as key:
-        row = await _named(services, who, cancellation)
+    former = _former("decline", cancellation, answer)
+    async with _about(once, who, cancellation, answer, former) as (key, row):
         command = DeclineCancellation(
             line=row.line_id,
             actor=who.actor,
@@ -418,8 +441,7 @@ async def withdraw_cancellation(
     """Take an ask back while nobody has answered it. Only the party that asked can, and the platform."""
     answer = body or Withdrawal()
     former = _former("withdraw", cancellation, body if answer != Withdrawal() else None)
-    async with once.of(answer, former=former) as key:
-        row = await _named(services, who, cancellation)
+    async with _about(once, who, cancellation, answer, former) as (key, row):
         command = WithdrawCancellation(
             line=row.line_id, actor=who.actor, cancellation=row.id, step=answer.step, note=answer.note
         )
@@ -432,15 +454,32 @@ async def note_cancellation(services: Inside, who: Who, cancellation: str, remar
 
     All parties of the line are notified by the event ``cancellation.noted``. The same note again is saved once.
     """
-    async with once.of(remark, former=_former("note", cancellation, remark)) as key:
-        row = await _named(services, who, cancellation)
+    former = _former("note", cancellation, remark)
+    async with _about(once, who, cancellation, remark, former) as (key, row):
         command = NoteCancellation(
             line=row.line_id, actor=who.actor, cancellation=row.id, note=remark.note, tracking=remark.tracking
         )
         return await _do(services, who, row, command, key)
 
 
-def _former(verb: str, cancellation: str, body: BaseModel | None) -> str:
+@asynccontextmanager
+async def _about(
+    once: OnceFor, who: Caller, cancellation: str, body: BaseModel, former: Callable[[], str]
+) -> AsyncIterator[tuple[IdempotencyKey | None, CancellationView]]:
+    """The key of a call about a cancellation, and that as it is before.
+
+    Raises:
+        CallError: there is no such cancellation that the caller may see, or what ``OnceFor`` raises.
+    """
+    wanted = read("can", cancellation)
+    question = _question(who, wanted) if wanted else None
+    async with once.reading(question, body, former=former) as (key, row):
+        if row is None:
+            raise CallError.of(UNKNOWN_CANCELLATION)
+        yield key, row
+
+
+def _former(verb: str, cancellation: str, body: BaseModel | None) -> Callable[[], str]:
     return former_fingerprint(f"{verb} {read('can', cancellation)}", body)
 
 
@@ -452,10 +491,11 @@ async def _do(
         Call(command=command, door=DOOR, retailer=row.retailer_id),
         key,
         unknown=UNKNOWN_CANCELLATION,
-        question=lambda _: _question(who, row.id),
+        question=lambda _: (scope_of(who), [row.id]),
         show=lambda after, done: Shown(
-            body=cancellation_document(after or row, scope_of(who), repeated=row.id in done.repeated)
+            body=cancellation_document((after or [row])[0], scope_of(who), repeated=row.id in done.repeated)
         ),
+        ask=cancellation_reads.cancellations_by_id,
     )
 
 
@@ -469,23 +509,3 @@ async def _named(services: Services, who: Caller, text: str) -> CancellationView
 
 def _question(who: Caller, cancellation: UUID) -> Work[CancellationView | None]:
     return partial(cancellation_reads.cancellation_by_id, scope=scope_of(who), cancellation=cancellation)
-
-
-def _ask(who: Caller, body: CancellationIn, order: UUID, key: str) -> AskLines:
-    actor = who.actor
-    return AskLines(
-        order=order,
-        actor=actor,
-        lines=tuple(
-            AskCancellation(
-                line=each.line,
-                actor=actor,
-                asker=body.asker,
-                units=each.units,
-                reason=body.reason,
-                note=body.note,
-                key=key,
-            )
-            for each in body.lines or ()
-        ),
-    )

@@ -31,7 +31,7 @@ from countermand.wire.native.errors import PROBLEMS, invalid
 from countermand.wire.native.etags import IfMatch
 from countermand.wire.native.meaning import DOOR, former_fingerprint, party_named, place_in_time, read_place, scope_of
 from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, Strict, Word
-from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.once import Once, Shown, one_by_one, submit_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.native.views import etag, without_inside
 from countermand.wire.replies import CallError, Problem
@@ -180,6 +180,7 @@ async def allocate_line(services: Inside, who: Who, line: str, body: AllocationI
             unknown=UNKNOWN_LINE,
             question=lambda _: partial(line_reads.line_view, scope=scope_of(who), line=row.id),
             show=lambda after, _: _shown(who, after or row),
+            ask=one_by_one,
         )
 
 
@@ -210,6 +211,7 @@ async def reassign_line(
                 unknown=UNKNOWN_LINE,
                 question=lambda _: partial(line_reads.line_view, scope=scope_of(who), line=row.id),
                 show=lambda after, _: _shown(who, after or row),
+                ask=one_by_one,
             )
         except CallError as error:
             if error.kind is not RefusalKind.ETAG_MISMATCH:

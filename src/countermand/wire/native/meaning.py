@@ -48,11 +48,15 @@ def scope_of(who: Caller) -> Scope:
     return Scope(party=who.party, kind=who.kind)
 
 
-def former_fingerprint(what: str, body: BaseModel | None) -> str:
-    """What 0.1 made of a call and what it says, so that its keys still find their calls."""
-    new = {name for name in _SINCE_0_2 if body and not getattr(body, name, None)}
-    words = body.model_dump_json(exclude=new) if body else ""
-    return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
+def former_fingerprint(what: str, body: BaseModel | None) -> Callable[[], str]:
+    """Makes what 0.1 made of a call and what it says, so that its keys still find their calls."""
+
+    def fingerprint() -> str:
+        new = {name for name in _SINCE_0_2 if body and not getattr(body, name, None)}
+        words = body.model_dump_json(exclude=new) if body else ""
+        return hashlib.sha256(f"{what}\n{words}".encode()).hexdigest()
+
+    return fingerprint
 
 
 _SINCE_0_2: Final = ("step", "party")

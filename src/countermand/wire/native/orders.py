@@ -46,7 +46,7 @@ from countermand.wire.native.meaning import (
     scope_of,
 )
 from countermand.wire.native.messages import EXPAND, JsonRoute, Limit, Sought, Strict, Word
-from countermand.wire.native.once import Once, Shown, change_once, location, submit_once
+from countermand.wire.native.once import Once, Shown, change_once, location, one_by_one, submit_once
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.native.placing import order_meant
 from countermand.wire.replies import CallError
@@ -115,6 +115,7 @@ async def _place(services: Services, who: Caller, order: NewOrder, key: Idempote
         unknown=UNKNOWN_ORDER,
         question=lambda done: partial(order_with_lines, scope=scope_of(who), order=done.order or command.id),
         show=show,
+        ask=one_by_one,
     )
 
 
@@ -228,6 +229,7 @@ async def release_order(services: Inside, who: Who, order: str, once: Once) -> R
             unknown=UNKNOWN_ORDER,
             question=lambda _: partial(order_with_lines, scope=scope_of(who), order=row.id),
             show=lambda found, _: _shown(who, found, repeated=row.sent_to_fulfiller),
+            ask=one_by_one,
         )
 
 

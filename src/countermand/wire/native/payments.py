@@ -26,7 +26,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Strict
-from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.once import Once, Shown, one_by_one, submit_once
 from countermand.wire.replies import CallError, Problem
 from countermand.wire.services import Services
 
@@ -107,6 +107,7 @@ async def _do(
             show=lambda after, done: Shown(
                 body=payments_document(before if isinstance(after, Refusal) else after, repeated=_changed_nothing(done))
             ),
+            ask=one_by_one,
         )
 
 

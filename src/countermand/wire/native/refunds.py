@@ -1,5 +1,6 @@
 """Quotes and refunds: what would go back to the customer, and what does."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any, Final, Self
 
@@ -36,7 +37,7 @@ from countermand.wire.native.messages import (
     Word,
     distinct,
 )
-from countermand.wire.native.once import Once, Shown, submit_once
+from countermand.wire.native.once import Once, Shown, one_by_one, submit_once
 from countermand.wire.native.pages import begin
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError
@@ -219,7 +220,7 @@ async def correct_refund(services: Inside, who: Who, refund: str, body: Correcti
         return await _do(services, who, row, command, key)
 
 
-def _former(verb: str, refund: str, body: BaseModel) -> str:
+def _former(verb: str, refund: str, body: BaseModel) -> Callable[[], str]:
     return former_fingerprint(f"refund {verb} {read('rfd', refund)}", body)
 
 
@@ -247,6 +248,7 @@ async def _do(
         unknown=UNKNOWN_REFUND,
         question=lambda _: partial(refunds.refund_by_id, scope=scope_of(who), refund=row.id),
         show=lambda after, _: Shown(body=refund_document(after or row, scope_of(who))),
+        ask=one_by_one,
     )
 
 

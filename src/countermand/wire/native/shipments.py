@@ -23,7 +23,7 @@ from countermand.wire.native.auth import Inside, Who
 from countermand.wire.native.errors import PROBLEMS
 from countermand.wire.native.meaning import DOOR, scope_of
 from countermand.wire.native.messages import JsonRoute, Limit, LineIn, Strict, Word, distinct
-from countermand.wire.native.once import Once, Shown, location, submit_once
+from countermand.wire.native.once import Once, Shown, location, one_by_one, submit_once
 from countermand.wire.native.pages import begin
 from countermand.wire.native.periods import PeriodGiven
 from countermand.wire.replies import CallError, Problem
@@ -109,6 +109,7 @@ async def create_shipment(services: Inside, who: Who, body: ShipmentIn, once: On
                 shipment_reads.parcel_by_id, scope=scope_of(who), parcel=done.parcel or parcel.id
             ),
             show=show,
+            ask=one_by_one,
         )
 
 
@@ -175,6 +176,7 @@ async def _correct(
         unknown=UNKNOWN_ORDER,
         question=lambda _: partial(shipment_reads.parcel_by_id, scope=scope_of(who), parcel=row.id),
         show=lambda after, _: Shown(body=shipment_document(after or found, repeated=same)),
+        ask=one_by_one,
     )
 
 
