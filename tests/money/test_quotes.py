@@ -1,11 +1,13 @@
 """Orders carry money through the store, and a quote reads it back."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
 
+from countermand.admin.callers import PLATFORM
 from countermand.documents.orders import OrderIn
 from countermand.documents.refunds import quote_document
 from countermand.domain.commands import AskCancellation
@@ -13,6 +15,7 @@ from countermand.domain.parties import Asker, PartyKind
 from countermand.domain.refusals import Refusal, RefusalKind
 from countermand.reads import refunds
 from countermand.reads.scope import Scope
+from countermand.service.calls import Done
 from countermand.store.money import money_of_terms
 from tests.support.money import PAID, order_json, place_paid, rows_of
 from tests.support.world import World
@@ -129,3 +132,39 @@ async def test_nobody_else_learns_what_the_customer_paid(world: World) -> None:
     for stranger in (world.supplier, world.other_retailer):
         assert (await quoted(world, order.lines[0].id, 1, by=stranger)).kind is RefusalKind.UNKNOWN_LINE
     assert (await quoted(world, world.retailer, 1)).kind is RefusalKind.UNKNOWN_LINE
+
+
+async def test_asks_of_several_parties_are_quoted_together_as_each_would_be(world: World) -> None:
+    """Each as before it: what was accepted at once is not counted, and a supplier is told nothing."""
+    mine = [await place_paid(world, held=held) for held in (False, True)]
+    theirs = await place_paid(world, retailer=str(world.other_retailer))
+    platform = Scope(party=PLATFORM, kind=PartyKind.PLATFORM)
+    retailer, other = (Scope(party=party, kind=PartyKind.RETAILER) for party in (world.retailer, world.other_retailer))
+    supplier = Scope(party=world.supplier, kind=PartyKind.SUPPLIER)
+    asks = [
+        (retailer, mine[0], 1),
+        (retailer, mine[1], 2),
+        (other, theirs, 1),
+        (platform, theirs, 2),
+        (supplier, mine[0], 1),
+        (other, mine[0], 1),
+    ]
+    wanted = []
+    for scope, order, units in asks:
+        line = order.lines[0].id
+        accepted = await accepted_at_once(world, line, units) if order is mine[1] else ()
+        wanted.append(refunds.QuotedUnits(scope=scope, units={line: units}, accepted=accepted))
+    assert wanted[1].accepted
+    found = await world.application.database.read(lambda connection: refunds.quotes_asked(connection, wanted))
+    each = [quote_document(one)["refund"] if one else None for one in found]
+    assert each == ["9.00", "18.00", "9.00", "18.00", None, None]
+    alone = [await world.application.database.read(partial(refunds.quotes_asked, asks=[one])) for one in wanted]
+    assert [one for [one] in alone] == found
+
+
+async def accepted_at_once(world: World, line: UUID, units: int) -> tuple[UUID, ...]:
+    """Nobody holds the goods of a held order, so nobody is asked."""
+    command = AskCancellation(line=line, actor=world.actor(world.retailer), units=units)
+    outcome = await world.submit(command, retailer=world.retailer)
+    assert isinstance(outcome, Done)
+    return outcome.cancellations

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from tests.store.holding import assert_sound, connections_in_use
+from tests.store.holding import all_given_back, assert_sound
 from tests.support import templates
 from tests.support.pgnode import Node
 from tests.support.world import Clock, World, populate, running
@@ -37,5 +37,5 @@ async def world(database_url: str, clock: Clock) -> AsyncIterator[World]:
     async with running(database_url, clock) as application:
         yield await populate(application, clock)
         await application.lanes.drain()
-        assert connections_in_use(application.database) == 0
+        await all_given_back(application.database)
         await assert_sound(application.database)

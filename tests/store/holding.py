@@ -1,5 +1,6 @@
 """What a database holds, and what must hold in it whatever happened."""
 
+import asyncio
 from collections import defaultdict
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,7 @@ from countermand.store import tables as t
 from countermand.store.engines.protocol import Database
 from countermand.store.money import money_of_terms, units_of
 from countermand.store.revisions import agreements_changed
+from tests.support.waiting import HANGS_S
 from tests.support.world import World
 
 Rows = list[dict[str, Any]]
@@ -143,6 +145,13 @@ def _books(refund: dict[str, Any]) -> dict[str, int]:
     owed = 0 if refund["state"] == "closed" else max(0, amount - gone)
     accounts = {"retailer": -gone - owed, "refunds_due": owed, f"provider:{refund['provider']}": gone}
     return {name: n for name, n in accounts.items() if n}
+
+
+async def all_given_back(database: Database) -> None:
+    """Wait until no connection is in use: what goes on beside the calls may not have ended yet."""
+    async with asyncio.timeout(HANGS_S):
+        while connections_in_use(database):  # noqa: ASYNC110 - a pool tells nobody
+            await asyncio.sleep(0.005)
 
 
 def connections_in_use(database: Database) -> int:

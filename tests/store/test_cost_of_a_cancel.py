@@ -20,7 +20,11 @@ from greenlet import getcurrent  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Engine, event
 
 import countermand
+from countermand.admin.callers import PLATFORM
+from countermand.domain.parties import PartyKind
 from countermand.ids import show
+from countermand.reads.asks import SavedAsk, asked
+from countermand.reads.scope import Scope
 from countermand.service.batch import run_batch
 from countermand.service.calls import Call, Done
 from countermand.service.numbers import numbers_needed
@@ -34,6 +38,7 @@ OURS: Final = str(Path(countermand.__file__).parent)
 FUNCTIONS_A_CANCEL: Final = {"sqlite": 82, "postgresql": 87}
 FUNCTIONS_A_BATCH: Final = {"sqlite": 30, "postgresql": 55}
 FEW, MANY = 8, 40
+STATEMENTS_OF_ASKS: Final = 6
 TRIES: Final = 3
 """The fewest statements of so many calls are those of the call itself."""
 
@@ -155,3 +160,30 @@ async def cancelled(world: World) -> Sale:
     sale = await new_sale(world, 2)
     await sale.done(sale.ask(1))
     return sale
+
+
+@pytest.mark.parametrize("kind", [PartyKind.PLATFORM, PartyKind.RETAILER])
+async def test_what_asks_came_to_is_read_by_as_many_statements_for_all_as_for_one(
+    world: World, kind: PartyKind
+) -> None:
+    """Also where several parties asked, and some were accepted at once."""
+    whose = [Scope(party=PLATFORM if kind is PartyKind.PLATFORM else world.retailer, kind=kind)] * 2
+    sales = [await new_sale(world, 2, held=place % 2 == 1) for place in range(MANY)]
+    made = [(await sale.done(sale.ask(1))).cancellations for sale in sales]
+    states = {row["state"] for sale in sales for row in await sale.cancellations()}
+    assert states == {"asked", "accepted"}
+    asks = [
+        SavedAsk(
+            scope=whose[place % 2],
+            cancellations=cancellations,
+            units={sale.line: 1},
+            accepted=cancellations if place % 2 else (),
+        )
+        for place, (sale, cancellations) in enumerate(zip(sales, made, strict=True))
+    ]
+    answers = []
+    for some in (asks[:2], asks):
+        with statements() as sent:
+            answers.append(await world.application.database.read(partial(asked, asks=some)))
+        assert len(sent) == STATEMENTS_OF_ASKS, sent
+    assert [[row.id for row in rows] for rows, _ in answers[1]] == [list(each) for each in made]

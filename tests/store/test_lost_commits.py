@@ -8,7 +8,7 @@ import pytest
 
 from countermand.service.calls import Done, Failed
 from countermand.store.engines.protocol import Database, UnavailableError
-from tests.store.holding import assert_sound, connections_in_use
+from tests.store.holding import all_given_back, assert_sound
 from tests.store.proxied import proxied
 from tests.store.speaking import Sale, new_sale, once
 from tests.support.pgnode import Node
@@ -48,7 +48,7 @@ async def test_a_commit_that_nobody_confirms_is_told_as_unknown(world: World, pr
     proxy.disturb("COMMIT;", fault)
     assert await _said(sale) == Failed(unknown=True)
     assert proxy.was_disturbed
-    assert connections_in_use(world.application.database) == 0
+    await all_given_back(world.application.database)
     stored = fault.reaches_the_server
     again = await _said(sale)
     assert isinstance(again, Done)
@@ -93,7 +93,7 @@ async def test_a_caller_that_leaves_while_the_server_thinks_does_not_stop_its_ba
     await asyncio.gather(calling, return_exceptions=True)
     await world.application.lanes.drain()
     assert await sale.buckets() == (4, 0, 0, 1)
-    assert connections_in_use(world.application.database) == 0
+    await all_given_back(world.application.database)
 
 
 async def test_a_commit_that_the_server_refuses_is_told_as_unknown(world: World, proxy: PgProxy) -> None:
@@ -135,4 +135,4 @@ async def test_a_read_takes_another_connection_where_one_does_not_work(
         with pytest.raises(UnavailableError):
             await sale.buckets()
     assert await sale.buckets() == (5, 0, 0, 0)
-    assert connections_in_use(world.application.database) == 0
+    await all_given_back(world.application.database)

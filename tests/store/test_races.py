@@ -18,7 +18,7 @@ from countermand.domain.refusals import RefusalKind
 from countermand.ids import system_clock
 from countermand.service.calls import Call, Done, Outcome, Refused
 from countermand.store import tables as t
-from tests.store.holding import agree, assert_sound, connections_in_use, rows
+from tests.store.holding import agree, all_given_back, assert_sound, rows
 from tests.store.speaking import Sale, new_sale
 from tests.support.money import place_paid, rows_of
 from tests.support.world import Clock, World, populate, running
@@ -59,7 +59,7 @@ async def rivals(arena: tuple[str, int]) -> AsyncIterator[Rivals]:
             yield Rivals(world=await populate(one, clock), services=(one, other))
             for service in (one, other):
                 await service.lanes.drain()
-                assert connections_in_use(service.database) == 0
+                await all_given_back(service.database)
             await assert_sound(one.database)
     expected = {"cancellation_escalated", "cancellation_lapsed"}
     loud = [each for each in logs if each["log_level"] != "info" and each["event"] not in expected]

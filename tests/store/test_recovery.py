@@ -17,7 +17,7 @@ from countermand.service.calls import Call, Done, Failed, Refused
 from countermand.store import tables as t
 from countermand.store.engines.postgresql.engine import PostgresEngine
 from countermand.store.engines.protocol import CommitUnknownError, Database, UnavailableError, ping
-from tests.store.holding import connections_in_use, rows
+from tests.store.holding import all_given_back, rows
 from tests.store.speaking import Sale, new_sale, once
 from tests.store.watching import lane_of, listening, until, writer
 from tests.support import templates
@@ -116,7 +116,7 @@ async def test_a_connection_lost_at_the_commit_is_told_as_unknown(postgres_world
     with listening(writer(database), "commit", at):
         outcome = await sale.say(sale.ship(1), once=once())
     assert outcome == Failed(unknown=True)
-    assert connections_in_use(database) == 0
+    await all_given_back(database)
     done = await sale.done(sale.ship(1), once=once())
     assert not done.replayed, "it had not been stored"
     assert await sale.buckets() == (4, 0, 0, 1)
@@ -182,7 +182,7 @@ async def test_a_server_that_is_down_is_told_at_once_and_its_return_needs_no_res
                 assert set(outcomes) == {Failed()}
                 await asyncio.to_thread(node.start)
                 await both_work(sale)
-            assert connections_in_use(application.database) == 0
+            await all_given_back(application.database)
             assert await sale.buckets() == (2, 0, 0, 3)
 
 
@@ -206,7 +206,7 @@ async def test_a_server_that_hangs_counts_as_away_and_is_used_again_when_it_answ
             assert outcome == Failed(unknown=True)
             await until_answered(sale)
             await both_work(sale)
-            assert connections_in_use(application.database) == 0
+            await all_given_back(application.database)
 
 
 def processes_of(node: Node) -> list[int]:
@@ -286,7 +286,7 @@ async def test_a_reader_that_fails_leaves_its_connection_behind(world: World) ->
             await database.read(fail)
         with pytest.raises(ZeroDivisionError):
             await database.write(fail)
-    assert connections_in_use(database) == 0
+    await all_given_back(database)
     assert len(await rows(database, t.parties)) == 5
 
 
@@ -301,7 +301,7 @@ async def test_a_caller_that_leaves_a_read_or_a_write_leaks_no_connection(world:
     sale = await new_sale(world)
     refused = await sale.refused(sale.accept())
     assert isinstance(refused, Refused)
-    assert connections_in_use(database) == 0
+    await all_given_back(database)
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ async def postgres_world(postgres_url: str, clock: Clock) -> Any:
     async with running(postgres_url, clock) as application:
         yield await populate(application, clock)
         await application.lanes.drain()
-        assert connections_in_use(application.database) == 0
+        await all_given_back(application.database)
 
 
 @pytest.fixture

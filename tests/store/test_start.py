@@ -28,7 +28,7 @@ from countermand.store.engines.sqlite.file import FileLock
 from countermand.store.engines.sqlite.library import SQLITE_MIN
 from countermand.store.migrations import LATEST, bring_up_to_date, current_revision, migrate
 from countermand.store.tables import PARTITIONS
-from tests.store.holding import connections_in_use, everything, rows
+from tests.store.holding import all_given_back, everything, rows
 from tests.store.watching import until, writer
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -431,5 +431,5 @@ async def test_an_error_while_it_is_open_lets_go_of_the_database(database_url: s
     with pytest.raises(ZeroDivisionError):
         async with running(database_url, clock) as application:
             raise ZeroDivisionError
-    assert connections_in_use(application.database) == 0
+    await all_given_back(application.database)
     assert writer(application.database).pool.checkedin() == 0 or application.database.engine.name == "sqlite"  # type: ignore[attr-defined]

@@ -25,14 +25,15 @@ def order_json(world: World, **changes: Any) -> dict[str, Any]:
 async def place_paid(world: World, **changes: Any) -> PlaceOrder:
     """Hand in an order with money."""
     document = OrderIn.model_validate(order_json(world, **changes))
+    seller = UUID(document.retailer)
     command = place(
         document,
-        actor=world.actor(world.retailer),
+        actor=world.actor(seller),
         party=UUID,
         ids=world.application.ids,
         now=world.clock(),
     )
-    outcome = await world.submit(command, retailer=world.retailer)
+    outcome = await world.submit(command, retailer=seller)
     assert isinstance(outcome, Done), outcome
     return command
 
