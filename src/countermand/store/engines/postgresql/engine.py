@@ -285,8 +285,12 @@ _ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 
 
 def _json(rows: Rows | Pairs) -> str:
-    # The driver's ids are of a class of their own, which orjson hands to ``default``.
-    return orjson.dumps(rows, default=str).decode()
+    return orjson.dumps(rows, default=_as_text).decode()
+
+
+def _as_text(value: object) -> str:
+    """What PostgreSQL reads as the value. The driver's ids are of a class of their own, which orjson does not know."""
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def _typed(parameters: Mapping[str, TypeEngine[Any]]) -> str:
@@ -370,7 +374,7 @@ def _update(name: str, place: int) -> str:
 
 
 def _documents(rows: Iterable[Sequence[Any]]) -> str:
-    return orjson.dumps(list(rows), default=str).decode()
+    return orjson.dumps(list(rows), default=_as_text).decode()
 
 
 # Statements
