@@ -2017,7 +2017,6 @@ CHANGES: Final = {
     "service.load_money.load_accounts",
     "service.load_money.load_money",
     "service.idempotency.keep_replies",
-    "wire.native.once.one_by_one",
     "service.process_status.tell_of_settled",
     "store.changes.change_rows",
     "store.parts.move",

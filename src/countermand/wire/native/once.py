@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import Depends, Request
 from pydantic import BaseModel, SecretStr
-from sqlalchemy import Connection
 from starlette.responses import JSONResponse, Response
 
 from countermand.admin.callers import Caller
@@ -142,9 +141,7 @@ class OnceFor:
         return hmac.new(key, secret.get_secret_value().encode(), hashlib.sha256).hexdigest()
 
 
-def _kept_and(
-    connection: Connection, key: IdempotencyKey, question: Work[R] | None
-) -> tuple[KeptAnswer | None, R | None]:
+def _kept_and(connection: Any, key: IdempotencyKey, question: Work[R] | None) -> tuple[KeptAnswer | None, R | None]:
     return store.find(connection, key), question(connection) if question else None
 
 
@@ -172,7 +169,7 @@ async def submit_once(
     unknown: Refusal,
     question: Callable[[Done], Q],
     show: Callable[[R, Done], Shown],
-    ask: Callable[[Connection, Sequence[Q]], Sequence[R]],
+    ask: Callable[[Any, Sequence[Q]], Sequence[R]],
 ) -> Response:
     """Submit a command, ask what it came to, and show that. Under a key, that is kept and shown again.
 
@@ -191,7 +188,7 @@ async def submit_once(
     return response_of(show(found, done), replayed=done.replayed)
 
 
-def one_by_one(connection: Connection, questions: Sequence[Work[R]]) -> list[R]:
+def one_by_one(connection: Any, questions: Sequence[Work[R]]) -> list[R]:
     """The answer to each."""
     return [question(connection) for question in questions]
 
