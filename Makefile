@@ -5,7 +5,7 @@ UV := .uv/bin/uv
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := .venv
 
-.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-processes failover kill-jobs kill-nats simulate refunds oracle scores schemathesis fuzz sbom audit dist clean
+.PHONY: demo test check docs pictures client site bench overload soak kill kill-notices kill-processes kill-proxied left-behind failover kill-jobs kill-nats simulate refunds oracle scores schemathesis fuzz sbom audit dist clean
 
 demo: .venv/.ready
 	$(BIN)/countermand demo $(ARGS)
@@ -66,6 +66,14 @@ kill-notices: .venv/.ready
 # One of three processes of a server is killed at a time: make kill-processes ARGS="--kills 300"
 kill-processes: .venv/.ready
 	$(BIN)/python -m tests.crash.notices --processes 3 $(ARGS)
+
+# One of three servers behind nginx is killed at a time: make kill-proxied ARGS="--kills 20 --lease 25"
+kill-proxied: .venv/.ready
+	$(BIN)/python -m tests.crash.notices --processes 3 --proxied $(ARGS)
+
+# An asynchronous standby takes over without the last calls: make left-behind ARGS="--refunds 2000"
+left-behind: .venv/.ready
+	$(BIN)/python -m tests.crash.left_behind $(ARGS)
 
 # The primary is killed under load and its standby promoted: make failover ARGS="--promotions 50"
 failover: .venv/.ready

@@ -25,7 +25,7 @@ def crux(order: PlantedOrder, place: int) -> bytes:
 
 
 def plaza(order: PlantedOrder, place: int) -> bytes:
-    """The seed's own call, signed when the calls are prepared: a signature counts for fifteen minutes."""
+    """The seed's own call, signed when the calls are prepared."""
     path = f"/services/rest/order-items/v2/{order.numbers[place]}/cancellation"
     now = datetime.now(UTC)
     date = format_datetime(now, usegmt=True)

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection
@@ -156,3 +157,25 @@ def test_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(tmp_path)
     asyncio.run(check(Settings(database=f"sqlite:///{tmp_path}/none.sqlite3"), ()))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_room_for_the_connections_of_all_processes(postgres: Node) -> None:
+    url = templates.new_database(postgres)
+    weak: dict[str, Any] = {"allow_losing_acknowledged_calls": True, "lanes": 3}
+    enough = await found(url, "connections", **weak)
+    assert enough.level is FINE
+    assert "1 process opens up to 16 connections" in enough.sentence
+    too_many = await found(url, "connections", processes=64, **weak)
+    assert too_many.level is WARNING
+    assert "64 processes open up to 1024 connections" in too_many.sentence
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE ROLE of_few LOGIN CONNECTION LIMIT 12 IN ROLE postgres")
+    of_few = await found(url.replace("postgres@", "of_few@"), "connections", **weak)
+    assert (of_few.level, "allows this role 12" in of_few.sentence) == (WARNING, True)
+
+
+@pytest.mark.parametrize("more", [{}, {"database_pooler": True}])
+async def test_a_file_and_a_pooler_have_no_such_limit(postgres: Node, tmp_path: Path, more: dict[str, Any]) -> None:
+    url = templates.new_database(postgres) if more else templates.filled_file(tmp_path / "a.sqlite3")
+    findings = await check(Settings(database=url, allow_losing_acknowledged_calls=True, **more), ())
+    assert "connections" not in {each.name for each in findings}

@@ -207,5 +207,5 @@ def test_rows_share_transactions(cli: Cli, many: Path, monkeypatch: pytest.Monke
         batches.clear()
         assert cli("ask", "--file", str(many), *flags).code == 0
         assert sum(batches) == 600
-        assert max(batches) >= lanes.SHARED_BATCH_MAX
+        assert max(batches) >= lanes.BESIDE_MIN
         assert len(batches) <= 600 / max(batches) + 6

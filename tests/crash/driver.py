@@ -43,6 +43,8 @@ ENGINES = ("sqlite", "postgresql")
 ANSWER_S = HANGS_S
 READY_S = HANGS_S
 RETRY_AFTER_S = 0.05
+NOBODY_KNOWS = (502, 504)
+"""A proxy says that a service is gone: the call may have had its effect."""
 SHOWN_MAX = 10
 LOOKED_UP_BY_API = 40
 ORDERS_A_KILL = 700
@@ -274,6 +276,8 @@ class Caller(threading.Thread):
             tries += 1
             sent_at = time.monotonic()
             status, body = wire.send(step.call)
+            if status in NOBODY_KNOWS:
+                return False
             if status != 503:
                 note_answer(self.tally, order, step, status, body, stored=tries > 1)
                 self._answers.one_more()

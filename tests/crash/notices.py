@@ -3,10 +3,12 @@
     python -m tests.crash.notices --kills 100
     python -m tests.crash.notices --kills 20 --engine postgresql
     python -m tests.crash.notices --kills 100 --processes 3
+    python -m tests.crash.notices --kills 20 --processes 3 --proxied --lease 25
 
 On SQLite the server is the worker; on PostgreSQL a server and two workers are killed in turns, by SIGKILL. With
-``--processes``, one server has so many, each also a worker, and one of them is killed at a time. The receiver
-is a process of its own that fails and dawdles now and then. At the end everything that is due has to be sent.
+``--processes``, one server has so many, each also a worker, and one of them is killed at a time; ``--proxied`` has so
+many servers behind nginx instead. The receiver is a process of its own that fails and dawdles now and then. At the end
+everything that is due has to be sent.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -39,6 +42,7 @@ from countermand.observability.logs import configure_logging
 from countermand.settings import Settings
 from countermand.store import tables as t
 from tests.crash.driver import ENGINES, Program, Service, Tally, Torture
+from tests.crash.proxied import Proxied
 from tests.crash.story import Order, detail
 from tests.support import templates
 from tests.support.pgnode import Node, free_port
@@ -123,16 +127,27 @@ class Notified(Torture):
         """One process of the server dies under load; the others answer, and its work is taken up."""
         stop, threads = self._load()
         self._await_moment(threads)
-        victim = self.dice.choice(self._until(lambda: _serving(self.url, self.service.pid, self.processes)))
-        os.kill(victim, signal.SIGKILL)
-        died = time.monotonic()
-        self._until(lambda: not _owned_by(self.url, victim))
-        self.taken_over_s.append(time.monotonic() - died)
+        if isinstance(self.service, Proxied):
+            services = self.service.services
+            self._until(lambda: all(_owned_by(self.url, each.pid) for each in services))
+            one = self.service.one(self.dice)
+            self._take_over(one.pid, one.kill)
+            one.start(self._probe())
+        else:
+            victim = self.dice.choice(self._until(lambda: _serving(self.url, self.service.pid, self.processes)))
+            self._take_over(victim, partial(os.kill, victim, signal.SIGKILL))
         self.answers.forget()
         if not self.answers.wait_for(1, threads):
             self.tally.wrong.append("nothing was answered after one process of several had died")
         self._end(stop, threads)
         self._compare([order for thread in threads for order in thread.touched])
+
+    def _take_over(self, victim: int, kill: Callable[[], None]) -> None:
+        """Kill a process, and wait until its work is others'."""
+        kill()
+        died = time.monotonic()
+        self._until(lambda: not _owned_by(self.url, victim))
+        self.taken_over_s.append(time.monotonic() - died)
 
     def _until(self, found: Callable[[], T]) -> T:
         end = time.monotonic() + HANGS_S
@@ -169,8 +184,12 @@ def deliver(
     node: Node | None = None,
     processes: int = 1,
     lease_s: float = LEASE_S,
+    proxied: bool = False,
 ) -> Delivered:
-    """Kill so many times, let everything be sent, and say what arrived."""
+    """Kill so many times, let everything be sent, and say what arrived.
+
+    ``proxied``: the processes are no children of one, but services behind nginx. One finds the other's leases ended.
+    """
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="notices_")))
         if engine == "postgresql":
@@ -186,7 +205,10 @@ def deliver(
         planted = plant(url, orders=min(kills, 40) * orders_a_kill, lines=3, retailers=10, suppliers=4, keys=keys)
         asyncio.run(_register(url, keys, port, planted))
         tally = Tally(engine)
-        service = stack.enter_context(Service(url, directory / "service.log", processes))
+        service: Service = (
+            Proxied(url, directory, processes) if proxied else Service(url, directory / "service.log", processes)
+        )
+        stack.enter_context(service)
         waiting = deque(map(Order.of, planted))
         beside = 0 if engine == "sqlite" or processes > 1 else WORKERS
         logs = [directory / f"worker_{n}.log" for n in range(beside)]
@@ -309,11 +331,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=1, help="of one server, on PostgreSQL")
+    parser.add_argument("--proxied", action="store_true", help="services behind nginx instead of children of one")
     parser.add_argument("--lease", type=float, default=LEASE_S, help="seconds")
     options = parser.parse_args(arguments)
     configure_logging("error")
     failed = 0
-    several = {"processes": options.processes, "lease_s": options.lease}
+    several = {"processes": options.processes, "lease_s": options.lease, "proxied": options.proxied}
     for engine in ["postgresql"] if options.processes > 1 else options.engine:
         found = deliver(engine, kills=options.kills, seed=options.seed, **several)
         print(found, flush=True)

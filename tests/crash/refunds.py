@@ -280,7 +280,7 @@ class Run:
         while waiting := deque(asks[kills * share :]):
             self._one_round(waiting, None if self.brief else longest_s)
             asks[kills * share :] = list(waiting)
-        self._settle()
+        self.settle()
 
     def _one_round(self, waiting: deque[tuple[str, UUID]], longest_s: float | None) -> None:
         """Cancel, kill at some moment or when all is asked for, let time pass, start again."""
@@ -308,13 +308,13 @@ class Run:
         self.processes.set_time(self.ahead_s)
         self.processes.start(self.ahead_s)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """No more faults: within some days everything comes to its end, and the last news are heard."""
         self._meet_faults()
         self.processes.calm()
         news_rounds = 1 if self.brief else 3
         for round_ in range(CALM_ROUNDS_MAX):
-            self._wait_until_idle()
+            self.wait_until_idle()
             if not _under_way(self.url) and not self.processes.ledger()["waiting"] and round_ >= news_rounds:
                 return
             self.processes.kill()
@@ -328,9 +328,9 @@ class Run:
                 return
             self.processes.kill()
             self._pass_time(8_000)
-            self._wait_until_idle()
+            self.wait_until_idle()
 
-    def _wait_until_idle(self) -> None:
+    def wait_until_idle(self) -> None:
         """Until nothing that is due now is left, and no webhook is on its way; or a while has passed."""
         end = time.monotonic() + QUIET_S
         while time.monotonic() < end:
@@ -574,7 +574,7 @@ def torture(
             url = f"sqlite:///{directory}/refunds.sqlite3"
             templates.fill_if_absent(url)
         token, orders = plant(url, directory, refunds, dice)
-        processes = stack.enter_context(_running(directory, url, seed, rate))
+        processes = stack.enter_context(running(directory, url, seed, rate))
         processes.pay(orders)
         run = Run(url, processes, token, orders, dice, tally, brief, crash_database)
         run.go(kills, longest_s)
@@ -584,7 +584,7 @@ def torture(
 
 
 @contextmanager
-def _running(directory: Path, url: str, seed: int, rate: float) -> Iterator[Processes]:
+def running(directory: Path, url: str, seed: int, rate: float) -> Iterator[Processes]:
     processes = Processes(directory, url, seed=seed, rate=rate)
     try:
         yield processes

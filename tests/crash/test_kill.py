@@ -63,6 +63,17 @@ def test_every_notice_arrives_under_one_id_when_one_process_of_several_is_killed
     assert found.notices > 0
 
 
+def test_every_notice_arrives_under_one_id_when_one_of_two_services_behind_a_proxy_is_killed(durable: Node) -> None:
+    """The other finds its leases ended, and takes up its work. A call whose service dies gets 502, and is repeated."""
+    found = deliver(
+        "postgresql", kills=1, callers=4, moment=(20, 60), orders_a_kill=500, node=durable, processes=2, proxied=True
+    )
+    assert (found.lost, found.unwritten, found.other_ids, found.stuck, found.wrong) == ([], [], [], 0, [])
+    assert (found.kills, len(found.taken_over_s)) == (1, 1)
+    assert found.calls > 0
+    assert found.notices > 0
+
+
 def test_nothing_acknowledged_is_lost_when_a_synchronous_standby_is_promoted() -> None:
     tally = fail_over(promotions=1, callers=4, moment=(20, 100), orders_each=60)
     assert (tally.lost, tally.half, tally.wrong) == ([], [], [])

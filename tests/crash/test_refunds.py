@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.crash.left_behind import leave_behind
 from tests.crash.refunds import Tally, torture
 from tests.support import templates
 
@@ -16,6 +17,13 @@ def test_money_goes_back_once_though_the_service_is_killed_on_sqlite() -> None:
 def test_money_goes_back_once_though_the_service_is_killed_on_postgresql() -> None:
     with templates.node(durable=True) as node:
         _is_clean(torture("postgresql", refunds=50, kills=2, longest_s=3.0, brief=True, seed=2, node=node))
+
+
+def test_no_refund_is_paid_twice_though_the_standby_that_takes_over_lacks_the_last_calls() -> None:
+    tally, lost = leave_behind(refunds=40)
+    assert (tally.double, tally.lost, tally.over, tally.unequal) == ([], [], [], [])
+    assert lost >= 10
+    assert tally.refunds + tally.releases == 40
 
 
 def _is_clean(tally: Tally) -> None:

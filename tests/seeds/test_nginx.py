@@ -1,9 +1,7 @@
 """The nginx file of the docs, run by Debian's nginx in front of the real service."""
 
 import asyncio
-import os
 import re
-import shutil
 import ssl
 import subprocess
 import time
@@ -16,19 +14,10 @@ import pytest
 
 from tests.docs.reading import text_of
 from tests.seeds.serving import Server
+from tests.support import nginx
 from tests.support.certificates import Authority
 from tests.support.pgnode import free_port
 from tests.support.waiting import ANSWER_S, HANGS_S
-
-CHANGES = {
-    r"listen 443 ssl http2;": "listen 127.0.0.1:{port} ssl http2;",
-    r"server 127\.0\.0\.1:8765;": "server 127.0.0.1:{service};",
-    r"/etc/ssl/[a-z]+/cancel\.shop\.example\.(?:pem|key)": "{folder}/localhost.pem",
-    r"worker_rlimit_nofile 65536;": "daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;",
-    r"server_tokens off;": "access_log off; client_body_temp_path {folder}; proxy_temp_path {folder};"
-    " fastcgi_temp_path {folder}; scgi_temp_path {folder}; uwsgi_temp_path {folder};",
-}
-"""What the file says to change, and what lets it run beside another nginx without being root."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +33,12 @@ class Proxy:
         )
 
 
-def _nginx() -> str:
-    found = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if not found and os.environ.get("COUNTERMAND_TEST_SKIP_NOTHING"):
-        pytest.fail("nginx is not installed")
-    if not found:
-        pytest.skip("nginx is not installed")
-    return found
-
-
 @pytest.fixture(scope="module")
 def proxy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    program, folder, port = _nginx(), tmp_path_factory.mktemp("nginx"), free_port()
+    program, folder, port = nginx.program(), tmp_path_factory.mktemp("nginx"), free_port()
     authority = Authority(folder)
     authority.server("localhost")
-    text = text_of("deploy/nginx.conf")
-    for old, new in CHANGES.items():
-        text, count = re.subn(old, new.format(port=port, service=server.port, folder=folder), text)
-        assert count, old
-    file = folder / "nginx.conf"
-    file.write_text(text)
+    file = nginx.with_tls(folder, port, server.port)
     checked = subprocess.run([program, "-t", "-c", file], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
     running = subprocess.Popen([program, "-c", file], stderr=subprocess.DEVNULL)

@@ -21,7 +21,7 @@ from countermand.reads.events import EventFilter, list_events
 from countermand.reads.scope import Scope
 from countermand.service import lanes
 from countermand.service.calls import Call, Done, Failed, Outcome, Refused
-from countermand.service.lanes import BATCH_MAX, TOLD_AT_ONCE, Lanes
+from countermand.service.lanes import BATCH_MAX, BESIDE_MIN, TOLD_AT_ONCE, Lanes
 from countermand.service.numbers import Numbers
 from countermand.store import tables as t
 from countermand.store.engines.protocol import CommitUnknownError
@@ -153,18 +153,34 @@ async def test_a_full_lane_refuses_at_once(world: World, monkeypatch: pytest.Mon
 # Several transactions side by side
 
 
-async def test_lanes_share_what_waits(world: World) -> None:
+async def test_a_transaction_beside_another_begins_when_enough_calls_wait(world: World) -> None:
     several, database = await lane_of(world, 3)
+    calls = asks(await lines(world, BESIDE_MIN + 3))
     database.hold()
-    calls = asks(await lines(world, 12))
-    tasks = [asyncio.create_task(several.submit(call)) for call in calls]
+    tasks = [asyncio.create_task(several.submit(calls[0]))]
+    await database.held.wait()
+    tasks += [asyncio.create_task(several.submit(call)) for call in calls[1:BESIDE_MIN]]
     await _turns()
-    assert (several.depth, database.transactions) == (0, 3)
+    assert (several.depth, database.transactions) == (BESIDE_MIN - 1, 1)
+    tasks.append(asyncio.create_task(several.submit(calls[BESIDE_MIN])))
+    await _turns()
+    assert (several.depth, database.transactions) == (0, 2)
+    tasks += [asyncio.create_task(several.submit(call)) for call in calls[BESIDE_MIN + 1 :]]
+    await _turns()
+    assert (several.depth, database.transactions) == (2, 2)
     database.release()
     assert {type(outcome) for outcome in await asyncio.gather(*tasks)} == {Done}
     assert database.transactions == 3
+    await several.drain()
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A transaction beside another begins as soon as there is a call for it."""
+    monkeypatch.setattr(lanes, "BESIDE_MIN", 1)
+
+
+@pytest.mark.usefixtures("at_once")
 async def test_a_call_about_a_line_waits_for_the_one_before_it_and_others_do_not(world: World) -> None:
     several, database = await lane_of(world, 2)
     [busy, other] = await lines(world, 2)
@@ -191,6 +207,7 @@ async def test_a_call_about_a_line_waits_for_the_one_before_it_and_others_do_not
     await several.drain()
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 async def test_calls_about_a_line_are_decided_in_the_order_in_which_they_came(world: World, count: int) -> None:
     several, _ = await lane_of(world, count)
@@ -204,6 +221,7 @@ async def test_calls_about_a_line_are_decided_in_the_order_in_which_they_came(wo
     await several.drain()
 
 
+@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 async def test_deadlines_of_a_retailer_are_saved_as_they_fell_due_also_past_a_line_that_is_busy(
     world: World, count: int
@@ -227,12 +245,15 @@ async def test_deadlines_of_a_retailer_are_saved_as_they_fell_due_also_past_a_li
     assert [row.line_id for row in told] == [each.line for each in sale]
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_what_waits_for_a_lane_that_is_stopped_is_taken_by_another(world: World) -> None:
     several, database = await lane_of(world, 2)
     sale = await lines(world, 3)
     database.hold()
-    tasks = [asyncio.create_task(several.submit(_another(each))) for each in sale[:2]]
-    await _turns()
+    tasks = []
+    for each in sale[:2]:
+        tasks.append(asyncio.create_task(several.submit(_another(each))))
+        await _turns()
     assert database.transactions == 2
     tasks += [asyncio.create_task(several.submit(_another(each))) for each in sale]
     await _turns()
@@ -246,6 +267,7 @@ async def test_what_waits_for_a_lane_that_is_stopped_is_taken_by_another(world: 
     assert several.depth == 0
 
 
+@pytest.mark.usefixtures("at_once")
 async def test_lanes_on_the_same_lines_and_orders_neither_wait_in_a_circle_nor_lose_a_unit(world: World) -> None:
     """Whole orders and single lines of them, in turns and in both directions."""
     several, _ = await lane_of(world, 4)

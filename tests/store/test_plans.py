@@ -2016,7 +2016,7 @@ CHANGES: Final = {
     "service.load.lock",
     "service.load_money.load_accounts",
     "service.load_money.load_money",
-    "service.idempotency.keep_replies",
+    "service.idempotency.make_replies",
     "service.process_status.tell_of_settled",
     "store.changes.change_rows",
     "store.parts.move",

@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from countermand.checks.connections import connections
 from countermand.checks.finding import Finding, fine, warning, wrong
 from countermand.checks.settings_rules import judge_settings
 from countermand.checks.standby import standby
@@ -95,6 +96,8 @@ async def _database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
             )
             if settings.standby is not None:
                 yield await standby(database)
+            if room := await connections(settings, database):
+                yield room
             yield await _keys(settings, database)
             yield await database.read(lambda connection: _clock(connection, clock()))
     except UnsafeDatabaseError as error:

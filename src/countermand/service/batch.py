@@ -15,7 +15,7 @@ from countermand.ids import Clock
 from countermand.service import effects, money
 from countermand.service.calls import Call, Outcome
 from countermand.service.decide import decide_call
-from countermand.service.idempotency import keep_replies
+from countermand.service.idempotency import make_replies
 from countermand.service.load import load
 from countermand.service.process_status import tell_of_settled
 from countermand.service.workspace import LaneState, More, Row, Workspace
@@ -85,7 +85,7 @@ def run_batch(
     effects.write_down(work)
     _save(connection, work)
     if work.to_reply:
-        outcomes = keep_replies(connection, work, outcomes)
+        outcomes = make_replies(connection, work, outcomes)
     return BatchResult(
         outcomes=outcomes,
         wake=_due(work),

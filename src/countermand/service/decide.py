@@ -45,7 +45,10 @@ def decide_call(work: Workspace, call: Call) -> Outcome:
     """Decide one call. If its key was used before, it gets the same answer again."""
     once = call.once
     if once is None:
-        return _decide(work, call)
+        outcome = _decide(work, call)
+        if call.reply and isinstance(outcome, Done):
+            work.to_reply.append((None, call))
+        return outcome
     retailer = work.retailer_of(call)
     kept = find_answer(work, retailer, once)
     if kept:

@@ -54,31 +54,37 @@ def keep_answer(work: Workspace, retailer: UUID | None, call: Call, once: Idempo
         work.add("idempotency_records", **record)
 
 
-def keep_replies(connection: Connection, work: Workspace, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-    """Make the replies that are kept, now that all else is written, and save them with their answers."""
-    replies = dict[Key, bytes]()
-    of_call = {id(call): outcome for call, outcome in zip(work.calls, outcomes, strict=True)}
-    together: dict[Any, list[tuple[Row, Call, Reply, Done]]] = defaultdict(list)
+def make_replies(connection: Connection, work: Workspace, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+    """The outcomes with their replies, now that all else is written. Those of keys are saved with their answers."""
+    of_calls, of_keys, records = dict[int, bytes](), dict[Key, bytes](), list[Row]()
+    done = {id(call): outcome for call, outcome in zip(work.calls, outcomes, strict=True) if isinstance(outcome, Done)}
+    together: dict[Any, list[tuple[Row | None, Call, Reply]]] = defaultdict(list)
     for record, call in work.to_reply:
-        done = of_call[id(call)]
         assert call.reply
-        assert isinstance(done, Done)
-        together[call.reply.ask].append((record, call, call.reply, done))
+        together[call.reply.ask].append((record, call, call.reply))
     for ask, mine in together.items():
-        answers = ask(connection, [reply.question(done) for _, _, reply, done in mine])
-        for (record, call, reply, done), answer in zip(mine, answers, strict=True):
-            record["reply"] = reply.write(answer, done)
-            record["order_id"] = _order_of(work, call)
-            replies[_key(record)] = record["reply"]
-    keep(connection, sorted((record for record, _ in work.to_reply), key=_key))
-    return [_with_reply(call, outcome, replies) for call, outcome in zip(work.calls, outcomes, strict=True)]
+        answers = ask(connection, [reply.question(done[id(call)]) for _, call, reply in mine])
+        for (record, call, reply), answer in zip(mine, answers, strict=True):
+            made = of_calls[id(call)] = reply.write(answer, done[id(call)])
+            if record is not None:
+                records.append({**record, "reply": made, "order_id": _order_of(work, call)})
+                of_keys[_key(record)] = made
+    if records:
+        keep(connection, sorted(records, key=_key))
+    return [
+        _with_reply(call, outcome, of_calls.get(id(call)), of_keys)
+        for call, outcome in zip(work.calls, outcomes, strict=True)
+    ]
 
 
-def _with_reply(call: Call, outcome: Outcome, replies: Mapping[Key, bytes]) -> Outcome:
+def _with_reply(call: Call, outcome: Outcome, made: bytes | None, of_keys: Mapping[Key, bytes]) -> Outcome:
+    """A repeat in the same batch gets the reply of the first."""
     once = call.once
-    if once is None or once.party is None or not isinstance(outcome, Done) or outcome.reply:
+    if made is None and once is not None and once.party is not None:
+        made = of_keys.get((once.party, once.caller, once.key))
+    if made is None or not isinstance(outcome, Done) or outcome.reply:
         return outcome
-    return replace(outcome, reply=replies.get((once.party, once.caller, once.key)))
+    return replace(outcome, reply=made)
 
 
 def _order_of(work: Workspace, call: Call) -> UUID | None:

@@ -34,8 +34,8 @@ from countermand.store.engines.protocol import SIDE_BY_SIDE, CommitUnknownError,
 from countermand.store.engines.transactions import sqlstate, was_in_the_way
 
 BATCH_MAX: Final = 64
-SHARED_BATCH_MAX: Final = 16
-"""Of several lanes each takes fewer: while the database works for one, the next is being decided."""
+BESIDE_MIN: Final = 16
+"""So many calls must wait for a transaction beside another: what each transaction costs by itself is then shared."""
 QUEUE_MAX: Final = 10_000
 TOLD_AT_ONCE: Final = 4
 """So many calls get their outcome in one turn of the loop: what else comes waits for a few answers, not for 64."""
@@ -63,8 +63,9 @@ class _Waiting:
 class Lanes:
     """The write road: ``count`` transactions side by side, which take their calls from one queue.
 
-    Each takes its share of what waits, at most ``batch_max`` calls. Calls about one line, orders of one reference, and
-    deadlines of one retailer are decided in the order in which they came: none is taken while another is under way.
+    Each takes what waits, at most ``batch_max`` calls. While the database works for one, the next is decided, as soon
+    as enough calls wait for that. Calls about one line, orders of one reference, and deadlines of one retailer are
+    decided in the order in which they came: none is taken while another is under way.
 
     ``wake`` is called when notices were committed, which a worker may send now: with their partitions and endpoints.
     ``committed`` is called whenever anything was.
@@ -81,7 +82,7 @@ class Lanes:
         batch_max: int | None = None,
     ) -> None:
         self._count = count
-        self._batch_max = batch_max or (BATCH_MAX if count == 1 else SHARED_BATCH_MAX)
+        self._batch_max = batch_max or BATCH_MAX
         self._database = database
         self._clock = clock
         self._new_id = new_id
@@ -131,7 +132,7 @@ class Lanes:
             await asyncio.sleep(0)
 
     def _begin_lane(self) -> None:
-        if self._waiting and len(self._lanes) < self._count:
+        if self._is_time() and len(self._lanes) < self._count:
             # A lane answers many calls, so nothing of the one that started it shall stick to it.
             self._lanes.add(asyncio.create_task(self._run(), context=Context()))
 
@@ -158,12 +159,13 @@ class Lanes:
     def _next_batch(self) -> Sequence[_Waiting]:
         """The calls of the next transaction: those that waited longest, except where one about the same is under way.
 
-        Lanes that are idle share what waits. Of a long queue about one line, no more is looked at than all may take.
+        Of a long queue about one line, no more is looked at than all lanes may take.
         """
-        most = min(self._batch_max, -(-len(self._waiting) // (self._count - self._busy)))
+        if not self._is_time():
+            return ()
         batch, kept = list[_Waiting](), list[_Waiting]()
         come_later = set(self._under_way)
-        while self._waiting and len(batch) < most and len(kept) < self._count * self._batch_max:
+        while self._waiting and len(batch) < self._batch_max and len(kept) < self._count * self._batch_max:
             each = self._waiting.popleft()
             if come_later.isdisjoint(each.subjects):
                 batch.append(each)
@@ -174,6 +176,9 @@ class Lanes:
         self._busy += bool(batch)
         self._under_way.update(*(each.subjects for each in batch))
         return batch
+
+    def _is_time(self) -> bool:
+        return len(self._waiting) >= (BESIDE_MIN if self._busy else 1)
 
     def _end(self, batch: Iterable[_Waiting]) -> None:
         self._busy -= 1

@@ -91,8 +91,8 @@ class Workspace:
     To write: ``new`` and ``changed`` rows by table, process statuses that are ``settled`` by cancellation,
     ``transports`` by parcel, and ``terms`` by order, of those that were paid later. ``moved`` are lines that have
     another fulfiller, ``released`` orders that are no longer held, ``scored`` says whose cards change, and
-    ``to_reply`` are answers that are saved with the reply to their call. All are made of the time of the batch,
-    ``now``, of fresh ids and of bol's numbers.
+    ``to_reply`` are calls whose reply is made here, with the answers that are saved with it under a key. All are made
+    of the time of the batch, ``now``, of fresh ids and of bol's numbers.
     """
 
     calls: Sequence[Call]
@@ -129,7 +129,7 @@ class Workspace:
     moved: list[Moved] = field(default_factory=list)
     released: set[tuple[UUID, UUID]] = field(default_factory=set)
     scored: set[tuple[UUID, datetime]] = field(default_factory=set)
-    to_reply: list[tuple[Row, Call]] = field(default_factory=list)
+    to_reply: list[tuple[Row | None, Call]] = field(default_factory=list)
 
     # Read
 

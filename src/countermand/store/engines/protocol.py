@@ -237,6 +237,9 @@ class Words(Protocol):
     def id_in_json(self, value: UUID) -> str:
         """An id in a JSON text that statements take apart."""
 
+    def of_bytes(self, value: bytes) -> object:
+        """Bytes in a row that ``write`` adds."""
+
     def one_of(self, column: str, given: str) -> str:
         """The column is one of a list. An index on it serves."""
 
@@ -358,6 +361,12 @@ class Engine(Protocol):
 
     def misplaced(self, connection: Connection) -> int | None:
         """Where the feed has to go on if the database came from another server, which counts from elsewhere."""
+
+    def connections_needed(self, lanes: int) -> int:
+        """How many connections a process with so many lanes opens to a server at most; 0 where there is no server."""
+
+    def connections_allowed(self, connection: Connection) -> int | None:
+        """How many connections the server lets this role have to this database at once; ``None`` without a server."""
 
     def layout(self, connection: Connection) -> Layout:
         """Where the tables are."""

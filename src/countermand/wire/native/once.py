@@ -178,9 +178,8 @@ async def submit_once(
     Raises:
         CallError: it was refused, or the database did not answer.
     """
-    if key is not None:
-        reply = Reply(question=question, ask=ask, write=lambda found, done: packed(show(found, done)))
-        call = replace(call, once=key, reply=reply)
+    reply = Reply(question=question, ask=ask, write=lambda found, done: packed(show(found, done)))
+    call = replace(call, once=key, reply=reply)
     done = await submit(services, call, unknown=unknown)
     if done.reply is not None:
         return _kept_response(done.reply, replayed=done.replayed)

@@ -41,6 +41,7 @@ from countermand.store.engines.postgresql.address import AddressError, PostgresA
 from countermand.store.engines.postgresql.driver import LOST_RACE, fetch, put_off
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
+    SIDE_BY_SIDE,
     Database,
     EventKey,
     Opening,
@@ -226,6 +227,18 @@ class PostgresEngine(OneServer):
         found: int | None = connection.execute(_RESTORED).scalar()
         return found
 
+    def connections_needed(self, lanes: int) -> int:
+        """Of all pools, and one that listens."""
+        from countermand.store.engines.postgresql.database import HEAVY_READERS, POSTGRES_READERS, WORKER_WRITERS
+
+        side_by_side = SIDE_BY_SIDE if self.one_retailer else 1
+        return lanes * side_by_side + WORKER_WRITERS + POSTGRES_READERS + HEAVY_READERS + 1
+
+    def connections_allowed(self, connection: Connection) -> int | None:
+        """By the server's settings, and by the limits of the role and of the database if they have any."""
+        allowed: int = connection.execute(_CONNECTIONS_ALLOWED).scalar_one()
+        return allowed
+
     def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
         """The rows of every table."""
         return backup.dump(connection, archive, progress)
@@ -284,13 +297,18 @@ _MADE: Final = {("events", "position"): POSITION}
 _ROWS: Final = "CAST(CAST(:{} AS TEXT) AS JSON)"
 
 
+_CONNECTIONS_ALLOWED: Final = text(
+    "SELECT LEAST(CAST(current_setting('max_connections') AS INT)"
+    " - CAST(current_setting('superuser_reserved_connections') AS INT)"
+    " - COALESCE(CAST(current_setting('reserved_connections', true) AS INT), 0),"
+    " (SELECT NULLIF(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
+    " (SELECT NULLIF(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))"
+)
+
+
 def _json(rows: Rows | Pairs) -> str:
-    return orjson.dumps(rows, default=_as_text).decode()
-
-
-def _as_text(value: object) -> str:
-    """What PostgreSQL reads as the value. The driver's ids are of a class of their own, which orjson does not know."""
-    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
+    # The driver's ids are of a class of their own, which orjson hands to ``default``.
+    return orjson.dumps(rows, default=str).decode()
 
 
 def _typed(parameters: Mapping[str, TypeEngine[Any]]) -> str:
@@ -374,7 +392,7 @@ def _update(name: str, place: int) -> str:
 
 
 def _documents(rows: Iterable[Sequence[Any]]) -> str:
-    return orjson.dumps(list(rows), default=_as_text).decode()
+    return orjson.dumps(list(rows), default=str).decode()
 
 
 # Statements

@@ -193,6 +193,14 @@ class SqliteEngine(OneServer):
         """Positions come from the file itself."""
         return None
 
+    def connections_needed(self, lanes: int) -> int:
+        """It is a file."""
+        return 0
+
+    def connections_allowed(self, connection: Connection) -> int | None:
+        """It is a file."""
+        return None
+
     def dump(self, connection: Connection, archive: ArchiveWriter, progress: Progress) -> dict[str, int]:
         """The file as it is."""
         return backup.dump(connection, archive, progress)

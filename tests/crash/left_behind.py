@@ -1,0 +1,146 @@
+"""The primary is lost, and the standby that takes its place lacks the last calls. No refund is paid twice.
+
+    python -m tests.crash.left_behind --refunds 400
+
+What an operator does stands in docs/how-to/standbys.md and docs/how-to/back-up.md: the statements are taken from there.
+Money went back for cancellations that are lost. They are asked for again, and the provider must pay nothing again.
+"""
+
+import argparse
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from bench.processes import ROOT
+
+from tests.crash.refunds import CALLERS, SHOWN_MAX, Caller, Run, Tally, compare, plant, running
+from tests.support import templates
+from tests.support.pgnode import Node
+from tests.support.waiting import HANGS_S
+
+Asks = Sequence[tuple[str, UUID]]
+
+PAGE = ROOT / "docs" / "how-to" / "back-up.md"
+
+
+def leave_behind(*, refunds: int, seed: int = 1) -> tuple[Tally, int]:
+    """What both books say in the end, and how many cancellations the standby lacked."""
+    dice, tally = random.Random(seed), Tally("postgresql, its asynchronous standby promoted")
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="left_behind_")))
+        primary = stack.enter_context(templates.node(durable=True))
+        standby = Node(durable=True)
+        stack.callback(standby.destroy)
+        name = templates.new_database(primary).rpartition("/")[2]
+        url = f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/{name}"
+        token, orders = plant(url, directory, refunds, dice)
+        standby.follow(primary, synchronous=False)
+        processes = stack.enter_context(running(directory, url, seed, 0.0))
+        processes.pay(orders)
+        run = Run(url, processes, token, orders, dice, tally, True, lambda: None)
+        asks = [(f"ask-{order.line.hex}-{n}", order.line) for order in orders for n in range(order.units)]
+        dice.shuffle(asks)
+        half = len(asks) // 2
+        processes.start(0)
+        _ask(run, asks[:half])
+        run.wait_until_idle()
+        _catch_up(primary, standby)
+        _cut_off(standby)
+        at = datetime.now(UTC)
+        _ask(run, asks[half:])
+        run.wait_until_idle()
+        made = _cancellations(primary, name)
+        processes.kill()
+        primary.stop("kill")
+        standby.promote()
+        lost = made - _cancellations(standby, name)
+        _say_restored(standby.url(name), at)
+        processes.start(0)
+        _ask(run, asks)
+        run.settle()
+        compare(run)
+    return tally, lost
+
+
+def _ask(run: Run, asks: Asks) -> None:
+    """All of it, each under its key, until all is answered."""
+    waiting = deque(asks)
+    callers = [Caller(run.processes.port, run.token, waiting, Event()) for _ in range(CALLERS)]
+    for each in callers:
+        each.start()
+    for each in callers:
+        each.join(HANGS_S)
+        run.tally.lost += each.wrong
+    run.tally.lost += [f"{key} was not answered" for key, _ in waiting]
+
+
+def _catch_up(primary: Node, standby: Node) -> None:
+    """Wait until the standby has all."""
+    with psycopg.connect(primary.url()) as connection:
+        place = _one(connection, "SELECT pg_current_wal_lsn()::text")
+    end = time.monotonic() + HANGS_S
+    with psycopg.connect(standby.url(), autocommit=True) as connection:
+        while not _one(connection, f"SELECT pg_last_wal_replay_lsn() >= '{place}'::pg_lsn"):
+            if time.monotonic() > end:
+                raise TimeoutError("the standby does not follow")
+            time.sleep(0.02)
+
+
+def _cut_off(standby: Node) -> None:
+    """What the primary writes from now on does not reach it."""
+    end = time.monotonic() + HANGS_S
+    with psycopg.connect(standby.url(), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
+        connection.execute("SELECT pg_reload_conf()")
+        while _one(connection, "SELECT count(*) FROM pg_stat_wal_receiver"):
+            if time.monotonic() > end:
+                raise TimeoutError("the standby goes on following")
+            time.sleep(0.02)
+
+
+def _cancellations(node: Node, name: str) -> int:
+    with psycopg.connect(node.url(name)) as connection:
+        return int(_one(connection, "SELECT count(*) FROM cancellations"))
+
+
+def _say_restored(url: str, at: datetime) -> None:
+    """As the page says, with the time of the last transaction that the standby has."""
+    [statements] = re.findall(r"```sql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in filter(str.strip, statements.split(";")):
+            connection.execute(re.sub(r"'20\d\d-[^']*'", f"'{at.isoformat()}'", statement).encode())
+
+
+def _one(connection: psycopg.Connection, query: str) -> Any:
+    row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 when money went twice, too much, or not at all, or the books differ."""
+    parser = argparse.ArgumentParser(prog="tests.crash.left_behind", description=__doc__.partition("\n")[0])
+    parser.add_argument("--refunds", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args(arguments)
+    tally, lost = leave_behind(refunds=options.refunds, seed=options.seed)
+    print(tally, flush=True)
+    print(f"  the standby lacked {lost} cancellations", flush=True)
+    for problem in (*tally.double, *tally.lost, *tally.over, *tally.unequal)[:SHOWN_MAX]:
+        print("  ", problem, flush=True)
+    return 1 if tally.bad or not lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
