@@ -84,9 +84,8 @@ def keep_reply(connection: Connection, once: IdempotencyKey, reply: bytes) -> No
 
 def keep(connection: Connection, records: Sequence[dict[str, Any]]) -> None:
     """Keep answers with their replies."""
-    engine = engine_of(connection)
-    rows = [{**each, "reply": engine.words.of_bytes(zlib.compress(each["reply"]))} for each in records]
-    engine.write(connection, {}, {"idempotency_records": rows}, frozenset())
+    rows = [{**each, "reply": zlib.compress(each["reply"])} for each in records]
+    engine_of(connection).write(connection, {}, {"idempotency_records": rows}, frozenset())
 
 
 def forget_replies(connection: Connection, order: UUID) -> None:

@@ -237,9 +237,6 @@ class Words(Protocol):
     def id_in_json(self, value: UUID) -> str:
         """An id in a JSON text that statements take apart."""
 
-    def of_bytes(self, value: bytes) -> object:
-        """Bytes in a row that ``write`` adds."""
-
     def one_of(self, column: str, given: str) -> str:
         """The column is one of a list. An index on it serves."""
 

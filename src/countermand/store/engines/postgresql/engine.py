@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Insert,
+    LargeBinary,
     Select,
     String,
     Table,
@@ -153,7 +154,8 @@ class PostgresEngine(OneServer):
         """
         if not (changed or new):
             return
-        texts = [_json(rows) for rows in (*changed.values(), *new.values())]
+        added = [_with_texts(name, rows) for name, rows in new.items()]
+        texts = [_json(rows) for rows in (*changed.values(), *added)]
         with_cards = bool(changed and touched)
         if with_cards:
             texts.append(_cards(touched))
@@ -304,6 +306,21 @@ _CONNECTIONS_ALLOWED: Final = text(
     " (SELECT NULLIF(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),"
     " (SELECT NULLIF(datconnlimit, -1) FROM pg_database WHERE datname = current_database()))"
 )
+
+
+_BYTES: Final = {
+    table.name: columns
+    for table in metadata.sorted_tables
+    if (columns := [column.name for column in table.columns if isinstance(column.type, LargeBinary)])
+}
+
+
+def _with_texts(name: str, rows: Rows) -> Rows:
+    """New rows of a table with their bytes as PostgreSQL reads them in a JSON document."""
+    columns = _BYTES.get(name)
+    if not columns:
+        return rows
+    return [{**row, **{each: f"\\x{row[each].hex()}" for each in columns if row.get(each) is not None}} for row in rows]
 
 
 def _json(rows: Rows | Pairs) -> str:

@@ -51,10 +51,6 @@ class PostgresWords:
         """As everybody writes it."""
         return str(value)
 
-    def of_bytes(self, value: bytes) -> object:
-        """As text: rows are written as one JSON document."""
-        return f"\\x{value.hex()}"
-
     def one_of(self, column: str, given: str) -> str:
         """The list is an array."""
         return f"{column} = ANY ({given})"

@@ -57,10 +57,6 @@ class SqliteWords:
         """Without hyphens, as it is kept."""
         return value.hex
 
-    def of_bytes(self, value: bytes) -> object:
-        """As they are."""
-        return value
-
     def one_of(self, column: str, given: str) -> str:
         """The list is a table."""
         return f"{column} IN (SELECT value FROM json_each({given}))"  # noqa: S608 - both sides are compiled, none is input
