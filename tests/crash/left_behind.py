@@ -11,7 +11,6 @@ import random
 import re
 import sys
 import tempfile
-import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -24,7 +23,7 @@ from uuid import UUID
 import psycopg
 from bench.processes import ROOT
 
-from tests.crash.refunds import CALLERS, SHOWN_MAX, Caller, Run, Tally, compare, plant, running
+from tests.crash.refunds import CALLERS, SHOWN_MAX, Caller, Run, Tally, compare, plant, running, until
 from tests.support import templates
 from tests.support.pgnode import Node
 from tests.support.waiting import HANGS_S
@@ -89,24 +88,18 @@ def _catch_up(primary: Node, standby: Node) -> None:
     """Wait until the standby has all."""
     with psycopg.connect(primary.url()) as connection:
         place = _one(connection, "SELECT pg_current_wal_lsn()::text")
-    end = time.monotonic() + HANGS_S
+    query = f"SELECT pg_last_wal_replay_lsn() >= '{place}'::pg_lsn"
     with psycopg.connect(standby.url(), autocommit=True) as connection:
-        while not _one(connection, f"SELECT pg_last_wal_replay_lsn() >= '{place}'::pg_lsn"):
-            if time.monotonic() > end:
-                raise TimeoutError("the standby does not follow")
-            time.sleep(0.02)
+        until(lambda: _one(connection, query), "the standby does not follow")
 
 
 def _cut_off(standby: Node) -> None:
     """What the primary writes from now on does not reach it."""
-    end = time.monotonic() + HANGS_S
+    query = "SELECT count(*) = 0 FROM pg_stat_wal_receiver"
     with psycopg.connect(standby.url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET primary_conninfo = ''")
         connection.execute("SELECT pg_reload_conf()")
-        while _one(connection, "SELECT count(*) FROM pg_stat_wal_receiver"):
-            if time.monotonic() > end:
-                raise TimeoutError("the standby goes on following")
-            time.sleep(0.02)
+        until(lambda: _one(connection, query), "the standby goes on following")
 
 
 def _cancellations(node: Node, name: str) -> int:

@@ -155,7 +155,7 @@ class Processes:
         command = [sys.executable, "-m", "tests.crash.ahead", str(ahead_s)]
         with self._log.open("ab") as log:
             self._service = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment(**self._env))
-        _until(self._ready, f"the service did not come back: see {self._log}")
+        until(self._ready, f"the service did not come back: see {self._log}")
 
     def kill(self) -> None:
         if self._service:
@@ -208,7 +208,8 @@ class Processes:
         return status == 200
 
 
-def _until(holds: Any, sentence: str) -> None:
+def until(holds: Callable[[], Any], sentence: str) -> None:
+    """Wait until something holds; if it never does, the sentence says what is wrong."""
     end = time.monotonic() + READY_S
     while not holds():
         if time.monotonic() > end:

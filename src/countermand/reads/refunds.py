@@ -91,9 +91,9 @@ def _quotes(connection: Connection, asks: Sequence[QuotedUnits]) -> list[Quoted 
     before = _before(connection, [(homes.get(next(iter(each.units))), each.accepted) for each in asks])
     quoted: list[Quoted | Refusal] = []
     for each in asks:
-        of = {orders[line] for line in each.units if line in orders and _may_see(each.scope, orders[line][0])}
-        one_order = len(of) == 1 and orders.keys() >= each.units.keys()
-        quoted.append(_quote(lines[of.pop()], each, before) if one_order else UNKNOWN_LINE)
+        mine = [orders[line] for line in each.units if line in orders and _may_see(each.scope, orders[line][0])]
+        of_one_order = len(mine) == len(each.units) and len(set(mine)) == 1
+        quoted.append(_quote(lines[mine[0]], each, before) if of_one_order else UNKNOWN_LINE)
     return quoted
 
 

@@ -47,7 +47,7 @@ def decide_call(work: Workspace, call: Call) -> Outcome:
     if once is None:
         outcome = _decide(work, call)
         if call.reply and isinstance(outcome, Done):
-            work.to_reply.append((None, call))
+            work.to_reply.append((None, call, outcome))
         return outcome
     retailer = work.retailer_of(call)
     kept = find_answer(work, retailer, once)

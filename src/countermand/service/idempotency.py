@@ -49,7 +49,7 @@ def keep_answer(work: Workspace, retailer: UUID | None, call: Call, once: Idempo
         "order_id": None,
     }
     if call.reply and isinstance(outcome, Done):
-        work.to_reply.append((record, call))
+        work.to_reply.append((record, call, outcome))
     else:
         work.add("idempotency_records", **record)
 
@@ -57,15 +57,14 @@ def keep_answer(work: Workspace, retailer: UUID | None, call: Call, once: Idempo
 def make_replies(connection: Connection, work: Workspace, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
     """The outcomes with their replies, now that all else is written. Those of keys are saved with their answers."""
     of_calls, of_keys, records = dict[int, bytes](), dict[Key, bytes](), list[Row]()
-    done = {id(call): outcome for call, outcome in zip(work.calls, outcomes, strict=True) if isinstance(outcome, Done)}
-    together: dict[Any, list[tuple[Row | None, Call, Reply]]] = defaultdict(list)
-    for record, call in work.to_reply:
+    together: dict[Any, list[tuple[Row | None, Call, Done, Reply]]] = defaultdict(list)
+    for record, call, done in work.to_reply:
         assert call.reply
-        together[call.reply.ask].append((record, call, call.reply))
+        together[call.reply.ask].append((record, call, done, call.reply))
     for ask, mine in together.items():
-        answers = ask(connection, [reply.question(done[id(call)]) for _, call, reply in mine])
-        for (record, call, reply), answer in zip(mine, answers, strict=True):
-            made = of_calls[id(call)] = reply.write(answer, done[id(call)])
+        answers = ask(connection, [reply.question(done) for _, _, done, reply in mine])
+        for (record, call, done, reply), answer in zip(mine, answers, strict=True):
+            made = of_calls[id(call)] = reply.write(answer, done)
             if record is not None:
                 records.append({**record, "reply": made, "order_id": _order_of(work, call)})
                 of_keys[_key(record)] = made

@@ -19,7 +19,7 @@ from countermand.domain.orders import PlacedOrder, PlaceOrder
 from countermand.domain.parcels import ReportedParcel
 from countermand.domain.parties import Actor
 from countermand.service.agreements import Agreements
-from countermand.service.calls import Call
+from countermand.service.calls import Call, Done
 from countermand.service.numbers import EventIds, Numbers
 from countermand.store import statements as sql
 from countermand.store.engines.protocol import Engine
@@ -129,7 +129,7 @@ class Workspace:
     moved: list[Moved] = field(default_factory=list)
     released: set[tuple[UUID, UUID]] = field(default_factory=set)
     scored: set[tuple[UUID, datetime]] = field(default_factory=set)
-    to_reply: list[tuple[Row | None, Call]] = field(default_factory=list)
+    to_reply: list[tuple[Row | None, Call, Done]] = field(default_factory=list)
 
     # Read
 

@@ -98,16 +98,20 @@ def transaction(connection: Connection, work: Work[T], keeps: bool) -> T:
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the connection, the server or others are to blame, and not the statement.
+    """Whether the connection, the server or others are to blame, and not the statement."""
+    return is_away(error) or was_in_the_way(error)
 
-    Of PostgreSQL's codes (its manual, appendix A), classes 08, 53 and 57 are about the connection and the server. A
-    server that only follows another says 25006.
+
+def is_away(error: Exception) -> bool:
+    """Whether the connection or the server is to blame.
+
+    Of PostgreSQL's codes (its manual, appendix A), classes 08, 53 and 57 are about these. A server that only follows
+    another says 25006.
     """
     if not isinstance(error, DBAPIError):
         return True
     code = sqlstate(error)
-    away = error.connection_invalidated or code[:2] in ("08", "53", "57") or code == "25006"
-    return away or was_in_the_way(error)
+    return error.connection_invalidated or code[:2] in ("08", "53", "57") or code == "25006"
 
 
 def was_in_the_way(error: Exception) -> bool:

@@ -148,11 +148,11 @@ async def ask_cancellation(services: Inside, who: Who, body: CancellationIn, onc
         raise CallError(Problem.WRONG_PARTY, "Only the platform asks for itself.")
     if body.dry_run:
         return await _dry_run(services, who, body)
-    former = former_fingerprint("ask", body)
-    if body.lines is None or len(body.lines) == 1:
+    former, first_line = former_fingerprint("ask", body), _first_line(who, body)
+    if first_line is None:
         async with once.unread(body, former=former) as key:
             return await _submitted(services, who, body, _command(who, body, None, key), key)
-    async with once.reading(_first_line(who, body), body, former=former) as (key, line):
+    async with once.reading(first_line, body, former=former) as (key, line):
         return await _submitted(services, who, body, _command(who, body, line, key), key)
 
 
@@ -175,8 +175,8 @@ def _unknown(body: CancellationIn) -> DomainRefusal:
 
 
 async def _dry_run(services: Services, who: Caller, body: CancellationIn) -> Response:
-    several = body.lines is not None and len(body.lines) > 1
-    line = await services.database.read(_first_line(who, body)) if several else None
+    first_line = _first_line(who, body)
+    line = await services.database.read(first_line) if first_line else None
     call = replace(_command(who, body, line, None), dry_run=True)
     try:
         done = await submit(services, call, unknown=_unknown(body))
@@ -214,9 +214,10 @@ def _asked(who: Caller, body: CancellationIn, found: Found, reports: Sequence[Li
     )
 
 
-def _first_line(who: Caller, body: CancellationIn) -> Work[LineRow | None]:
-    """The read of the line that says of which order several lines are."""
-    assert body.lines
+def _first_line(who: Caller, body: CancellationIn) -> Work[LineRow | None] | None:
+    """The read of the line that says of which order several lines are; ``None`` where nothing need be read."""
+    if body.lines is None or len(body.lines) == 1:
+        return None
     return partial(line_reads.line_by_id, scope=scope_of(who), line=body.lines[0].line)
 
 
@@ -497,14 +498,6 @@ async def _do(
         ),
         ask=cancellation_reads.cancellations_by_id,
     )
-
-
-async def _named(services: Services, who: Caller, text: str) -> CancellationView:
-    wanted = read("can", text)
-    row = await services.database.read(_question(who, wanted)) if wanted else None
-    if row is None:
-        raise CallError.of(UNKNOWN_CANCELLATION)
-    return row
 
 
 def _question(who: Caller, cancellation: UUID) -> Work[CancellationView | None]:

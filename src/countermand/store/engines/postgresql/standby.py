@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from countermand.observability import metrics
 from countermand.store.engines.postgresql.driver import QUERY_CANCELED
 from countermand.store.engines.protocol import Work, ping
-from countermand.store.engines.transactions import is_unavailable, sqlstate, was_in_the_way
+from countermand.store.engines.transactions import is_away, sqlstate
 
 T = TypeVar("T")
 
@@ -108,7 +108,7 @@ class Standby:
         except (OSError, DBAPIError, PoolTimeoutError) as error:
             if sqlstate(error) == QUERY_CANCELED:
                 raise
-            if is_unavailable(error) and not was_in_the_way(error):
+            if is_away(error):
                 self._shunned_until = self._clock() + RETRY_S
             raise UnfitError(f"It did not answer: {_said(error)}") from error
         return answer
