@@ -15,5 +15,5 @@ async def proxied(postgres: Node, clock: Clock) -> AsyncIterator[tuple[World, Pg
     name = templates.new_database(postgres).rpartition("/")[2]
     async with PgProxy(postgres.port) as proxy:
         url = f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}?sslmode=disable"
-        async with running(url, clock, lanes=1, database_timeout_s=2.0) as application:
+        async with running(url, clock, lanes=1, database_timeout_s=10.0) as application:
             yield await populate(application, clock), proxy

@@ -1,7 +1,8 @@
 """Lists at a standby: answered there while it is fit, at the primary while it is not, and never later than allowed."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from uuid import uuid4
 
@@ -73,10 +74,10 @@ def stopped(standby: Node, url: str) -> Iterator[None]:
 
 def caught_up(primary: Node, standby: Node, url: str) -> None:
     with psycopg.connect(on(primary, url), autocommit=True) as there:
-        written = there.execute("SELECT pg_current_wal_lsn()").fetchone()
+        written = there.execute("SELECT pg_current_wal_lsn(), pg_current_xact_id()").fetchone()
     assert written
     with psycopg.connect(standby.url(), autocommit=True) as here:
-        while here.execute("SELECT pg_last_wal_replay_lsn() >= %s", written).fetchone() != (True,):
+        while here.execute("SELECT pg_last_wal_replay_lsn() >= %s", written[:1]).fetchone() != (True,):
             pass
 
 
@@ -152,6 +153,20 @@ async def test_an_idle_primary_makes_nothing_late(pair: tuple[Node, Node], datab
             assert await asked.fault() is None
             assert await asked.read(where) == "standby"
             now[0] += 3_600
+
+
+async def test_a_primary_that_does_nothing_else_keeps_no_half_a_record_to_itself(
+    pair: tuple[Node, Node], database: str
+) -> None:
+    """Records that no transaction ends with are written in whole pages: the last one is cut in two."""
+    primary, standby = pair
+    async with _standby_of(primary, standby, database, 60.0, time.monotonic) as asked:
+        with psycopg.connect(on(primary, database), autocommit=True) as connection:
+            [before] = connection.execute("SELECT pg_current_wal_lsn()").fetchone() or ()
+            connection.execute("SELECT pg_logical_emit_message(false, 'countermand', repeat('x', 20000))")
+            while connection.execute("SELECT pg_current_wal_lsn() > %s", (before,)).fetchone() != (True,):
+                pass
+        assert await asked.fault() is None
 
 
 async def test_one_that_is_away_is_left_alone_for_a_while(database: str) -> None:
@@ -236,11 +251,10 @@ def _write(primary: Node, url: str) -> None:
 async def _standby_of(
     primary: Node, standby: Node, url: str, lag_s: float, clock: Callable[[], float]
 ) -> AsyncIterator[Standby]:
-    here = await open_database(url, allow_weak_durability=True)
-    there = await open_database(on(standby, url), allow_weak_durability=True)
     caught_up(primary, standby, url)
-    try:
+    async with AsyncExitStack() as opened:
+        here = await open_database(url, allow_weak_durability=True)
+        opened.push_async_callback(here.close)
+        there = await open_database(on(standby, url), allow_weak_durability=True)
+        opened.push_async_callback(there.close)
         yield Standby(there.read, here.read, lag_s, clock)
-    finally:
-        await here.close()
-        await there.close()

@@ -25,13 +25,15 @@ Run = Callable[[Work[Any]], Awaitable[Any]]
 
 RETRY_S: Final = 5.0
 """How long a standby that could not be reached is left alone, in seconds."""
-CATCHES_UP_S: Final = 15.0
-"""A primary with little to do may keep the end of its last record to itself for more than five seconds."""
+CATCHES_UP_S: Final = 5.0
+"""How long a check waits for a standby to come to where its primary is, in seconds."""
 ASKS_EVERY_S: Final = 0.05
 MARKS: Final = 4
 """So often within the lag that is allowed, the primary is asked where it is."""
 
-_OF_PRIMARY: Final = text("SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT)")
+_OF_PRIMARY: Final = text("SELECT CAST(pg_current_wal_lsn() - '0/0' AS BIGINT), pg_current_xact_id()")
+"""The transaction takes a number, so its end is a record, and the server writes a last record to its end within a
+second. A primary with nothing to do would else keep the end of one to itself for half a minute."""
 _OF_STANDBY: Final = text("SELECT CAST(pg_last_wal_replay_lsn() - '0/0' AS BIGINT) WHERE pg_is_in_recovery()")
 
 
@@ -125,11 +127,16 @@ class Standby:
                 self._marks.popleft()
             if not self._marks or self._marks[-1][0] < now - self._lag_s / MARKS:
                 try:
-                    place = await self._run_at_primary(lambda connection: connection.execute(_OF_PRIMARY).scalar_one())
+                    place = await self._run_at_primary(_place_of_primary)
                 except (OSError, DBAPIError, PoolTimeoutError) as error:
                     raise UnfitError(f"Its primary did not answer: {_said(error)}") from error
                 self._marks.append((now, place))
             return self._marks[0]
+
+
+def _place_of_primary(connection: Connection) -> int:
+    place: int = connection.execute(_OF_PRIMARY).one()[0]
+    return place
 
 
 def _said(error: Exception) -> str:
