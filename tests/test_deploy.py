@@ -74,6 +74,11 @@ def test_the_schema_is_there_before_the_service_is() -> None:
     assert services["migrate"]["depends_on"] == {"database": {"condition": "service_healthy"}}
 
 
+def test_as_many_processes_serve_as_the_file_beside_it_says() -> None:
+    settings = compose()["services"]["countermand"]["environment"]
+    assert settings == compose()["services"]["migrate"]["environment"] | {"COUNTERMAND_PROCESSES": "${PROCESSES:-1}"}
+
+
 def test_the_image_runs_as_nobody_in_particular_and_tells_its_health() -> None:
     last = (DEPLOY / "Containerfile").read_text().rpartition("FROM ")[2]
     assert re.search("^USER 10001:10001$", last, re.MULTILINE)

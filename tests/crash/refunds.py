@@ -60,13 +60,14 @@ UNDER_WAY = ("due", "sent", "accepted", "unknown")
 
 @dataclass(frozen=True, kw_only=True)
 class Paid:
-    """An order of some units, paid at one provider."""
+    """An order of some units, paid at one provider, whose payment is for ``more_minor`` of other goods besides."""
 
     line: UUID
     payment: str
     units: int
     authorised_only: bool
     by_hand: int
+    more_minor: int = 0
 
     @property
     def amount_minor(self) -> int:
@@ -74,9 +75,9 @@ class Paid:
 
     def at_provider(self) -> dict[str, str]:
         """What the provider has to know of it."""
-        captured = "0" if self.authorised_only else _decimal(self.amount_minor)
+        amount = _decimal(self.amount_minor + self.more_minor)
+        captured = "0" if self.authorised_only else amount
         by_hand = _decimal(self.by_hand) if self.by_hand else ""
-        amount = _decimal(self.amount_minor)
         return {"id": self.payment, "amount": amount, "currency": "EUR", "captured": captured, "by_hand": by_hand}
 
 

@@ -131,6 +131,17 @@ class Node:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")
 
+    def place(self) -> str:
+        """Where its log is. The transaction takes a number, so that an idle server does not keep its end to itself."""
+        with psycopg.connect(self.url()) as connection:
+            [place, _] = connection.execute("SELECT pg_current_wal_lsn()::text, pg_current_xact_id()").fetchone() or ()
+        return str(place)
+
+    def has_come_to(self, place: str) -> bool:
+        """Whether this standby has replayed what stands before a place."""
+        with psycopg.connect(self.url()) as connection:
+            return connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (place,)).fetchone() == (True,)
+
     def _initdb(self) -> None:
         command: list[str | Path] = [
             self.bin / "initdb",
