@@ -86,6 +86,27 @@ async def test_calls_that_arrive_during_a_transaction_share_the_next_one(world: 
     assert database.transactions == 2
 
 
+@pytest.mark.parametrize("count", [1, 3])
+async def test_callers_that_call_again_come_to_share_each_transaction(world: World, count: int) -> None:
+    """However they began: in two halves, each would wait for the transaction of the other."""
+    lane, database = await lane_of(world, count=count)
+    halves = [asks(await lines(world, 20)), asks(await lines(world, 20))]
+    database.hold()
+
+    async def caller(calls: Sequence[Call]) -> None:
+        for call in calls:
+            assert isinstance(await lane.submit(call), Done)
+
+    async with asyncio.TaskGroup() as callers:
+        for place in range(4):
+            callers.create_task(caller(halves[0][place::4]))
+        await database.held.wait()
+        for place in range(4):
+            callers.create_task(caller(halves[1][place::4]))
+        database.release()
+    assert database.transactions == 2 + 4, "four, then four others, then all eight together until the first are done"
+
+
 async def test_a_transaction_takes_so_many_calls_and_no_more(world: World) -> None:
     lane, database = await lane_of(world)
     sale = await new_sale(world, 2 * BATCH_MAX + 1)

@@ -1,7 +1,7 @@
 """Group commit: calls that arrive while transactions are under way share the next one.
 
-Idle, a call goes at once; busy, the cost of BEGIN, COMMIT and the disk's fsync is shared. There is no timer, so no
-call waits for company.
+Idle, a call goes at once; busy, the cost of BEGIN, COMMIT and the disk's fsync is shared. There is no timer. After a
+transaction the next one waits until callers have their answers, and for a few turns of the loop, as most call again.
 """
 
 import asyncio
@@ -36,6 +36,9 @@ from countermand.store.engines.transactions import sqlstate, was_in_the_way
 BATCH_MAX: Final = 64
 BESIDE_MIN: Final = 16
 """So many calls must wait for a transaction beside another: what each transaction costs by itself is then shared."""
+TURNS: Final = 4
+"""So many turns of the loop the next transaction waits for those who have just got their answers. Without it, callers
+fall into two halves that wait for each other: with 8, a quarter fewer calls a second were measured."""
 QUEUE_MAX: Final = 10_000
 TOLD_AT_ONCE: Final = 4
 """So many calls get their outcome in one turn of the loop: what else comes waits for a few answers, not for 64."""
@@ -137,24 +140,31 @@ class Lanes:
             self._lanes.add(asyncio.create_task(self._run(), context=Context()))
 
     async def _run(self) -> None:
-        batch: Sequence[_Waiting] = ()
         try:
             while batch := self._next_batch():
                 self._begin_lane()
-                metrics.BATCH_CALLS.observe(len(batch))
-                with tracing.span("batch", links=[each.span for each in batch], calls=len(batch)):
-                    outcomes = await self._outcomes([each.call for each in batch])
-                self._end(batch)
-                self._tell_later(batch, outcomes)
+                try:
+                    self._tell_later(batch, await self._transaction(batch))
+                    await self._gather()
+                finally:
+                    self._busy -= 1
         finally:
             self._lanes = {each for each in self._lanes if each is not asyncio.current_task()}
             # Calls are left only if the lane itself was stopped. They must not wait for ever.
-            if batch:
-                self._end(batch)
-                _give_up(batch)
             if not self._lanes:
                 _give_up(self._waiting)
                 self._waiting.clear()
+
+    async def _transaction(self, batch: Sequence[_Waiting]) -> Sequence[Outcome]:
+        metrics.BATCH_CALLS.observe(len(batch))
+        try:
+            with tracing.span("batch", links=[each.span for each in batch], calls=len(batch)):
+                return await self._outcomes([each.call for each in batch])
+        except BaseException:
+            _give_up(batch)
+            raise
+        finally:
+            self._under_way.difference_update(*(each.subjects for each in batch))
 
     def _next_batch(self) -> Sequence[_Waiting]:
         """The calls of the next transaction: those that waited longest, except where one about the same is under way.
@@ -180,9 +190,13 @@ class Lanes:
     def _is_time(self) -> bool:
         return len(self._waiting) >= (BESIDE_MIN if self._busy else 1)
 
-    def _end(self, batch: Iterable[_Waiting]) -> None:
-        self._busy -= 1
-        self._under_way.difference_update(*(each.subjects for each in batch))
+    async def _gather(self) -> None:
+        """Let those who get their answers now call again, unless there is enough for a transaction."""
+        enough = self._batch_max if self._count == 1 else BESIDE_MIN
+        turns = 0
+        while len(self._waiting) < enough and (self._untold or turns < TURNS):
+            turns += not self._untold
+            await asyncio.sleep(0)
 
     def _tell_later(self, batch: Sequence[_Waiting], outcomes: Sequence[Outcome]) -> None:
         for each in batch:
