@@ -344,7 +344,7 @@ class Run:
 def compare(run: Run) -> None:
     """Both books, refund by refund and as sums."""
     tally, ledger = run.tally, run.processes.ledger()
-    rows, postings = _read(run.url, _rows)
+    rows, postings = stored(run.url)
     tally.faults, tally.webhooks = Counter(ledger["met"]), Counter(ledger["sent"])
     tally.states = Counter(row.state for row in rows)
     standing = _standing(tally, rows, ledger)
@@ -376,7 +376,7 @@ def _standing(tally: Tally, rows: Sequence[Record], ledger: dict[str, Any]) -> d
     standing: dict[str, int] = {}
     times: Counter[str] = Counter()
     for each in ledger["refunds"]:
-        reference, amount = each["metadata"].get("countermand_reference", ""), _minor(each["amount"])
+        reference, amount = each["metadata"].get("countermand_reference", ""), minor(each["amount"])
         if each["status"] != "failed" and reference:
             own = [(reference.partition("-")[0], amount, amount)]
             for refund, share, total in shares.get(reference, own):
@@ -410,7 +410,7 @@ def _compare_orders(run: Run, rows: Sequence[Record], ledger: dict[str, Any]) ->
     gone: Counter[str] = Counter()
     for each in ledger["refunds"]:
         if each["status"] != "failed":
-            gone[each["payment"]] += _minor(each["amount"])
+            gone[each["payment"]] += minor(each["amount"])
     for order in run.orders:
         if owed[order.payment] != order.amount_minor:
             run.tally.lost.append(f"{order.payment}: {owed[order.payment]} owed for {order.amount_minor}")
@@ -437,7 +437,7 @@ def _compare_journal(
             tally.unequal.append(f"{provider}: {ours} in the journal, {theirs} + {elsewhere} by hand in the ledger")
 
 
-def _minor(amount: str) -> int:
+def minor(amount: str) -> int:
     whole, _, cents = amount.partition(".")
     return int(whole) * 100 + int(f"{cents:0<2}"[:2])
 
@@ -448,6 +448,12 @@ def _reason(sentence: str) -> str:
 
 
 # What the database says
+
+
+def stored(url: str) -> tuple[list[Record], list[Record]]:
+    """All refunds, and the sum of the journal for each pair of accounts."""
+    found: tuple[list[Record], list[Record]] = _read(url, _rows)
+    return found
 
 
 def _rows(connection: Connection) -> tuple[list[Record], list[Record]]:
