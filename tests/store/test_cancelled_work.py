@@ -4,6 +4,7 @@ import asyncio
 import gc
 import warnings
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection, text
@@ -30,10 +31,10 @@ def _number(connection: Connection) -> int:
     return int(connection.execute(text("SELECT 1")).scalar_one())
 
 
-@pytest.mark.parametrize("kind", ["read", "write"])
+@pytest.mark.parametrize("kind", ["read", "heavy read", "write"])
 async def test_a_connection_outlives_the_caller_that_leaves(database_url: str, kind: str) -> None:
     database = await open_database(database_url, allow_weak_durability=True)
-    run = database.read if kind == "read" else database.write
+    run = database.write if kind == "write" else partial(database.read, heavy=kind == "heavy read")
     with warnings.catch_warnings(record=True) as answer:
         warnings.simplefilter("always")
         for turns in TURNS:
