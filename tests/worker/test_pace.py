@@ -1,5 +1,6 @@
 """No loop of a worker spins, whatever fails: a pass ends, the next one comes later, and nothing is sent twice."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
@@ -351,9 +352,12 @@ async def test_notices_stop_being_sent_while_they_cannot_be_written_down(
     world = sqlite_world
     monkeypatch.setattr("countermand.worker.notices.UNSETTLED_MAX", 20)
     rests: list[float] = []
+    let_go_on = asyncio.sleep
 
     async def sleep(seconds: float) -> None:
-        rests.append(seconds)
+        await let_go_on(0)
+        if seconds:
+            rests.append(seconds)
         if len(rests) == 8:
             place.database.write_fails = False
 
