@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -36,11 +35,14 @@ from tests.crash.refunds import (
     Run,
     Tally,
     compare,
+    decimal,
     minor,
+    not_failed,
     plant,
     running,
     stored,
     until,
+    went_back,
 )
 from tests.support import templates
 from tests.support.pgnode import Node
@@ -73,7 +75,7 @@ def leave_behind(*, refunds: int, seed: int = 1) -> tuple[Tally, int]:
         processes.start(0)
         _ask(run, asks[:half])
         run.wait_until_idle()
-        _catch_up(primary, standby)
+        standby.catch_up(primary)
         _cut_off(standby)
         at = datetime.now(UTC)
         _ask(run, asks[half:])
@@ -107,7 +109,7 @@ def _sort_out(run: Run, token: str) -> None:
     rows, _ = stored(run.url)
     known = {show("rfd", row.id) for row in rows}
     unknown: Counter[str] = Counter()
-    for each in _standing(run):
+    for each in not_failed(run.processes.ledger()):
         if each["metadata"].get("countermand_reference", "").partition("-")[0] not in {"", *known}:
             unknown[each["payment"]] += minor(each["amount"])
     address = f"http://127.0.0.1:{run.processes.port}"
@@ -118,8 +120,7 @@ def _sort_out(run: Run, token: str) -> None:
             path, note = f"/v1/refunds/{show('rfd', row.id)}", "Compared with the list of the provider."
             if unknown[row.payment_reference] >= row.amount_minor:
                 unknown[row.payment_reference] -= row.amount_minor
-                amount = f"{row.amount_minor // 100}.{row.amount_minor % 100:02}"
-                correction = {"refunded_elsewhere": amount, "step": row.step, "note": note}
+                correction = {"refunded_elsewhere": decimal(row.amount_minor), "step": row.step, "note": note}
                 client.post(f"{path}/correct", json=correction).raise_for_status()
             else:
                 client.post(f"{path}/retry", json={"note": note}).raise_for_status()
@@ -127,9 +128,7 @@ def _sort_out(run: Run, token: str) -> None:
 
 def _compare_payments(run: Run) -> None:
     """Every unit was cancelled before or after: all of it went back once, or is parked, so that a person knows."""
-    gone: Counter[str] = Counter()
-    for each in _standing(run):
-        gone[each["payment"]] += minor(each["amount"])
+    gone = went_back(run.processes.ledger())
     parked: Counter[str] = Counter()
     for row in stored(run.url)[0]:
         parked[row.payment_reference] += row.amount_minor if row.state == "parked" else 0
@@ -137,10 +136,6 @@ def _compare_payments(run: Run) -> None:
         went, waits = gone[order.payment], parked[order.payment]
         if order.more_minor and not went <= order.amount_minor <= went + waits:
             run.tally.unequal.append(f"{order.payment}: {went} of {order.amount_minor} went back, {waits} are parked")
-
-
-def _standing(run: Run) -> list[dict[str, Any]]:
-    return [each for each in run.processes.ledger()["refunds"] if each["status"] != "failed"]
 
 
 def _ask(run: Run, asks: Asks) -> None:
@@ -153,11 +148,6 @@ def _ask(run: Run, asks: Asks) -> None:
         each.join(HANGS_S)
         run.tally.lost += each.wrong
     run.tally.lost += [f"{key} was not answered" for key, _ in waiting]
-
-
-def _catch_up(primary: Node, standby: Node) -> None:
-    """Wait until the standby has all."""
-    until(partial(standby.has_come_to, primary.place()), "the standby does not follow")
 
 
 def _cut_off(standby: Node) -> None:

@@ -75,13 +75,13 @@ class Paid:
 
     def at_provider(self) -> dict[str, str]:
         """What the provider has to know of it."""
-        amount = _decimal(self.amount_minor + self.more_minor)
+        amount = decimal(self.amount_minor + self.more_minor)
         captured = "0" if self.authorised_only else amount
-        by_hand = _decimal(self.by_hand) if self.by_hand else ""
+        by_hand = decimal(self.by_hand) if self.by_hand else ""
         return {"id": self.payment, "amount": amount, "currency": "EUR", "captured": captured, "by_hand": by_hand}
 
 
-def _decimal(minor: int) -> str:
+def decimal(minor: int) -> str:
     return f"{minor // 100}.{minor % 100:02}"
 
 
@@ -407,10 +407,7 @@ def _compare_orders(run: Run, rows: Sequence[Record], ledger: dict[str, Any]) ->
     owed: Counter[str] = Counter()
     for row in rows:
         owed[row.payment_reference] += row.amount_minor
-    gone: Counter[str] = Counter()
-    for each in ledger["refunds"]:
-        if each["status"] != "failed":
-            gone[each["payment"]] += minor(each["amount"])
+    gone = went_back(ledger)
     for order in run.orders:
         if owed[order.payment] != order.amount_minor:
             run.tally.lost.append(f"{order.payment}: {owed[order.payment]} owed for {order.amount_minor}")
@@ -435,6 +432,19 @@ def _compare_journal(
         if accounts[f"provider:{provider}"] != theirs + elsewhere:
             ours = accounts[f"provider:{provider}"]
             tally.unequal.append(f"{provider}: {ours} in the journal, {theirs} + {elsewhere} by hand in the ledger")
+
+
+def not_failed(ledger: dict[str, Any]) -> list[dict[str, Any]]:
+    """The refunds of the provider that did not fail."""
+    return [each for each in ledger["refunds"] if each["status"] != "failed"]
+
+
+def went_back(ledger: dict[str, Any]) -> Counter[str]:
+    """How much of each payment went back."""
+    gone: Counter[str] = Counter()
+    for each in not_failed(ledger):
+        gone[each["payment"]] += minor(each["amount"])
+    return gone
 
 
 def minor(amount: str) -> int:
@@ -543,13 +553,13 @@ def _paid(number: int, units: int, dice: random.Random) -> Paid:
 
 
 def _order(paid: Paid, retailer: UUID) -> dict[str, Any]:
-    captured = "0" if paid.authorised_only else _decimal(paid.amount_minor)
-    authorised = _decimal(paid.amount_minor) if paid.authorised_only else "0"
+    captured = "0" if paid.authorised_only else decimal(paid.amount_minor)
+    authorised = decimal(paid.amount_minor) if paid.authorised_only else "0"
     provider = "stripe" if paid.payment.startswith("pi_") else "mollie"
     return {
         "retailer": str(retailer),
         "reference": paid.payment,
-        "lines": [{"sku": "a", "units": paid.units, "unit_price": _decimal(PRICE_MINOR)}],
+        "lines": [{"sku": "a", "units": paid.units, "unit_price": decimal(PRICE_MINOR)}],
         "payments": [{"provider": provider, "reference": paid.payment, "captured": captured, "authorised": authorised}],
     }
 

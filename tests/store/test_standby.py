@@ -72,12 +72,6 @@ def stopped(standby: Node, url: str) -> Iterator[None]:
             connection.execute("SELECT pg_wal_replay_resume()")
 
 
-def caught_up(primary: Node, standby: Node) -> None:
-    place = primary.place()
-    while not standby.has_come_to(place):
-        pass
-
-
 def where(connection: Connection) -> str:
     return "standby" if connection.execute(text("SELECT pg_is_in_recovery()")).scalar() else "primary"
 
@@ -88,7 +82,7 @@ def counted() -> dict[str, float]:
 
 async def test_only_what_may_be_late_is_read_there(pair: tuple[Node, Node], database: str) -> None:
     primary, standby = pair
-    caught_up(primary, standby)
+    standby.catch_up(primary)
     opened = await open_database(database, allow_weak_durability=True, standby=on(standby, database), standby_lag_s=60)
     try:
         assert await opened.standby_fault() is None
@@ -108,7 +102,7 @@ async def test_lists_are_read_there_and_nothing_else(pair: tuple[Node, Node], da
     primary, standby = pair
     async with opened_native(database, standby=on(standby, database), standby_lag_s=600) as native:
         order = await native.order(2)
-        caught_up(primary, standby)
+        standby.catch_up(primary)
         assert await native.world.application.database.standby_fault() is None
         before = counted()
         for path in ("/v1/orders", "/v1/cancellations", "/v1/lines"):
@@ -144,7 +138,7 @@ async def test_one_that_is_too_far_behind_is_not_asked_before_it_has_caught_up(
 async def test_an_idle_primary_makes_nothing_late(pair: tuple[Node, Node], database: str) -> None:
     primary, standby = pair
     now = [0.0]
-    caught_up(primary, standby)
+    standby.catch_up(primary)
     async with _standby_of(primary, standby, database, 5.0, lambda: now[0]) as asked:
         for _ in range(3):
             assert await asked.fault() is None
@@ -210,7 +204,7 @@ async def test_a_server_that_follows_nobody_is_no_standby(database: str) -> None
 async def test_a_check_says_how_it_is(pair: tuple[Node, Node], database: str) -> None:
     async with running(database, Clock()):
         pass
-    caught_up(*pair)
+    pair[1].catch_up(pair[0])
     found = partial(_found, database)
     assert (await found(on(pair[1], database))).level is Level.FINE
     wrong = await found(database)
@@ -248,7 +242,7 @@ def _write(primary: Node, url: str) -> None:
 async def _standby_of(
     primary: Node, standby: Node, url: str, lag_s: float, clock: Callable[[], float]
 ) -> AsyncIterator[Standby]:
-    caught_up(primary, standby)
+    standby.catch_up(primary)
     async with AsyncExitStack() as opened:
         here = await open_database(url, allow_weak_durability=True)
         opened.push_async_callback(here.close)

@@ -131,16 +131,19 @@ class Node:
         with psycopg.connect(self.url(), autocommit=True) as connection:
             connection.execute("SELECT pg_promote()")
 
-    def place(self) -> str:
-        """Where its log is. The transaction takes a number, so that an idle server does not keep its end to itself."""
-        with psycopg.connect(self.url()) as connection:
-            [place, _] = connection.execute("SELECT pg_current_wal_lsn()::text, pg_current_xact_id()").fetchone() or ()
-        return str(place)
+    def catch_up(self, primary: "Node") -> None:
+        """Wait until this standby has all that is written there.
 
-    def has_come_to(self, place: str) -> bool:
-        """Whether this standby has replayed what stands before a place."""
-        with psycopg.connect(self.url()) as connection:
-            return connection.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (place,)).fetchone() == (True,)
+        The question takes a transaction number, so that an idle primary does not keep the end of its log to itself.
+        """
+        with psycopg.connect(primary.url()) as there:
+            [place, _] = there.execute("SELECT pg_current_wal_lsn()::text, pg_current_xact_id()").fetchone() or ()
+        end = time.monotonic() + HANGS_S
+        with psycopg.connect(self.url(), autocommit=True) as here:
+            while here.execute("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", (place,)).fetchone() != (True,):
+                if time.monotonic() > end:
+                    raise TimeoutError("the standby does not follow")
+                time.sleep(0.02)
 
     def _initdb(self) -> None:
         command: list[str | Path] = [
