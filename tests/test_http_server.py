@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from countermand.http_server import HEADERS_MAX, ConnectionLimits, HttpServer
 from countermand.wire.response import goes_on
@@ -273,3 +275,19 @@ async def test_thousands_of_idle_connections_leave_a_caller_its_turn() -> None:
         assert (await words(port, b"GET /a HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
         for _, writer in held:
             writer.close()
+
+
+async def test_calls_that_were_answered_leave_nothing_to_the_garbage_collector() -> None:
+    call = b"GET /a HTTP/1.1\r\n" + HOST + b"\r\n"
+    async with served() as (_, port):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        gc.disable()
+        try:
+            for _ in range(20):
+                writer.write(call)
+                await asyncio.wait_for(reader.readuntil(b"GET /a "), HANGS_S)
+            kept = sum(isinstance(each, RequestResponseCycle) for each in gc.get_objects())
+        finally:
+            gc.enable()
+        writer.close()
+    assert kept <= 2, "no more than the connection holds"

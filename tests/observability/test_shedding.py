@@ -1,6 +1,7 @@
 """A call for which there is no room is turned away at once, in its API's own words, and nothing of it is done."""
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from countermand import turns
-from countermand.http_server import ConnectionLimits
+from countermand.http_server import RARELY, ConnectionLimits
 from countermand.wire.response import goes_on
 from tests.support.world import World
 from tests.test_http_server import echo, served, until, words
@@ -81,16 +82,19 @@ async def test_the_connection_stays_and_its_next_call_is_answered_once_there_is_
         writer.close()
 
 
-async def test_threads_take_short_turns_only_while_calls_are_turned_away() -> None:
-    usual = sys.getswitchinterval()
-    assert usual > turns.SHORT_S
+async def test_the_loop_waits_less_for_threads_and_for_the_garbage_collector_while_calls_are_turned_away() -> None:
+    def waits() -> tuple[float, tuple[int, int, int]]:
+        return round(sys.getswitchinterval(), 6), gc.get_threshold()
+
+    usual, short = waits(), (turns.SHORT_S, RARELY)
+    assert usual[0] > short[0]
     async with full(Held()) as port:
-        assert sys.getswitchinterval() == pytest.approx(usual)
+        assert waits() == usual
         assert b" 503 " in await words(port, LAST)
-        assert sys.getswitchinterval() == pytest.approx(turns.SHORT_S)
-        await until(lambda: sys.getswitchinterval() == pytest.approx(usual))
+        assert waits() == short
+        await until(lambda: waits() == usual)
         assert b" 503 " in await words(port, LAST)
-    assert sys.getswitchinterval() == pytest.approx(usual), "a server that has stopped leaves it as it was"
+    assert waits() == usual, "a server that has stopped leaves it as it was"
 
 
 async def test_probes_are_answered_all_the_same() -> None:
