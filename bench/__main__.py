@@ -51,8 +51,9 @@ SERVER_SETTINGS: dict[str, str | int] = {
 FLOOR_TIMES = 3
 """The floor cancels so many times as many lines."""
 ONE_DOOR = "crux"
-"""The door that is measured with every number of clients; the others only with as many as ``DOORS_CLIENTS``."""
+"""The door that is measured with every number of clients; others only with ``DOORS_CLIENTS``, unless named."""
 DOORS_CLIENTS = 32
+DOORS = (ONE_DOOR, "plaza", "retailer", "native")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +146,10 @@ def _us_a_call(seconds: float, load: Load) -> float | None:
 
 
 def _is_wanted(name: str, clients: int, options: argparse.Namespace) -> bool:
-    """Of several doors, one is measured with every number of clients."""
-    others = set(options.door) - {ONE_DOOR}
-    is_other = ONE_DOOR in options.door and bool(others & set(name.split()))
-    return not is_other or clients == DOORS_CLIENTS or DOORS_CLIENTS not in options.clients
+    if options.doors_are_named or DOORS_CLIENTS not in options.clients:
+        return True
+    is_other = bool(set(DOORS[1:]) & set(name.split()))
+    return not is_other or clients == DOORS_CLIENTS
 
 
 def _targets(
@@ -299,7 +300,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=ALL, default=list(ALL))
-    parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", default=["crux", "plaza", "native"])
+    parser.add_argument("--door", choices=sorted(wire.DOORS), nargs="+", help="each with all numbers of clients")
     parser.add_argument("--lines", type=int, default=0, help="in each database; default: enough for this run")
     parser.add_argument("--protocol", choices=("extended", "prepared"), default="prepared", help="of the floor")
     parser.add_argument("--notices", action="store_true", help="how fast notices leave, instead; has flags of its own")
@@ -323,6 +324,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="also the service from another source tree, or with other settings",
     )
     options = parser.parse_args(arguments)
+    options.doors_are_named = options.door is not None
+    options.door = options.door or list(DOORS)
     if options.logging:
         options.variant.append(Variant(name=QUIET, source=None, env={"COUNTERMAND_LOG_LEVEL": "warning"}))
     return options

@@ -83,6 +83,7 @@ class Figures:
     backlog_left: int
     acknowledged: int
     stored: int
+    samples: Sequence[Sample]
 
     @property
     def is_well(self) -> bool:
@@ -261,6 +262,7 @@ def _soak(engine: str, options: argparse.Namespace, directory: Path, client: Cli
         backlog_left=left,
         acknowledged=statuses.get("204", 0),
         stored=stage.stored(),
+        samples=samples,
     )
 
 

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, settings
 from countermand.admin import sessions
 from countermand.cli import main
 from countermand.cli import running as running_module
-from tests.support import cluster, templates
+from tests.support import citus, cluster, templates
+from tests.support.citus_rules import statements_keep_the_rules
 from tests.support.logs import log_plainly
 from tests.support.pgnode import Node, in_memory
 from tests.support.receiver import Receiver
@@ -57,6 +58,16 @@ def slow_hasher() -> Iterator[PasswordHasher]:
         yield slow
 
 
+@pytest.fixture(autouse=cluster.IN_ITS_SQL in os.environ)
+def _rules_of_citus(request: pytest.FixtureRequest) -> Iterator[None]:
+    given = getattr(request.node, "callspec", None)
+    if given is None or "citus-sql" not in given.params.values():
+        yield
+        return
+    with statements_keep_the_rules():
+        yield
+
+
 @pytest.fixture(params=cluster.engines())
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a database with the schema and nothing in it, on each engine in turn."""
@@ -75,6 +86,8 @@ def _new_database(request: pytest.FixtureRequest, folder: Path, schema: str) -> 
             return templates.filled_file(folder / "test.sqlite3")
         case "citus":
             return cluster.fresh(schema)
+        case "citus-sql":
+            return citus.new_database(request.getfixturevalue("postgres"))
         case _:
             return templates.new_database(request.getfixturevalue("postgres"))
 

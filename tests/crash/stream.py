@@ -54,7 +54,11 @@ ROUND_S = 0.05
 
 @dataclass
 class Streamed:
-    """What a run came to. ``twice`` are events of which the stream has two messages."""
+    """What a run came to.
+
+    ``twice`` are events of which the stream has two messages. ``disordered`` counts lines whose events are out of order
+    in the stream, and ``late`` those whose events the consumer got in another order.
+    """
 
     events: int = 0
     leaders: int = 0
@@ -65,6 +69,7 @@ class Streamed:
     twice: int = 0
     again: int = 0
     disordered: int = 0
+    late: int = 0
     seconds: float = 0.0
 
     @property
@@ -75,19 +80,23 @@ class Streamed:
     def __str__(self) -> str:
         return (
             f"{self.events} events, {self.leaders} leaders and {self.workers} workers killed in {self.seconds:.0f} s:"
-            f" {len(self.lost)} lost, {len(self.unknown)} of no event, {self.twice} stored twice, {self.disordered} out"
-            f" of the order of their line; {self.messages} messages, of which the consumer got {self.again} once more"
-            " and dropped them"
+            f" {len(self.lost)} lost, {len(self.unknown)} of no event, {self.twice} stored twice,"
+            f" {self.disordered} lines out of order; {self.messages} messages, of which the consumer got {self.again}"
+            f" once more and dropped them, and those of {self.late} lines in another order than the stream has them"
         )
 
 
 @dataclass
 class Consumer:
-    """Reads a stream from its beginning, and keeps what it has not seen."""
+    """Reads a stream from its beginning, and keeps what it has not seen.
+
+    ``order`` has each line's events by their place in the stream. What NATS delivers once more, because an
+    acknowledgement was lost with its server, comes behind what it has delivered meanwhile.
+    """
 
     urls: list[str]
     seen: dict[str, int] = field(default_factory=dict)
-    order: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    order: defaultdict[str, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     again: int = 0
 
     async def run(self) -> None:
@@ -115,7 +124,7 @@ class Consumer:
             return
         self.seen[event] = len(self.seen)
         data = json.loads(message.data)["data"]
-        self.order[data["line"]].append(data["seq"])
+        self.order[data["line"]][message.metadata.sequence.stream] = data["seq"]
 
 
 async def _ignore(error: Exception) -> None:
@@ -192,11 +201,17 @@ class Run:
         found, seen = self.found, self.consumer.seen
         found.events, found.again = len(journal), self.consumer.again
         found.lost, found.unknown = sorted(journal - seen.keys()), sorted(seen.keys() - journal)
-        found.disordered = sum(seqs != sorted(seqs) for seqs in self.consumer.order.values())
+        lines = [list(seqs.items()) for seqs in self.consumer.order.values()]
+        found.disordered = sum(_seqs(sorted(line)) != sorted(_seqs(line)) for line in lines)
+        found.late = sum(_seqs(line) != sorted(_seqs(line)) for line in lines)
         await self._leader()
         async with _broker(self.nodes) as broker:
             found.messages = (await broker.stream_info(STREAM)).state.messages
         found.twice = found.messages - len(seen)
+
+
+def _seqs(line: list[tuple[int, int]]) -> list[int]:
+    return [seq for _, seq in line]
 
 
 class _broker:  # noqa: N801 - reads as a function

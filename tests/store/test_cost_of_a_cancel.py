@@ -30,6 +30,7 @@ from countermand.service.calls import Call, Done
 from countermand.service.numbers import numbers_needed
 from countermand.service.workspace import LaneState
 from tests.store.speaking import Sale, new_sale
+from tests.support.cluster import not_on_citus
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -87,6 +88,7 @@ async def counted_batch(world: World, size: int, state: LaneState) -> Counter[st
 
 
 async def test_a_cancellation_takes_no_more_functions_than_it_did(world: World) -> None:
+    not_on_citus(world)
     engine = world.application.database.engine
     state = LaneState(engine)
     await counted_batch(world, FEW, state)
@@ -131,6 +133,7 @@ STATEMENTS: Final = {
 @pytest.mark.parametrize("path", STATEMENTS)
 async def test_a_read_asks_no_more_statements_than_it_did(world: World, path: str) -> None:
     """Whatever there is: twice as many orders take no more."""
+    not_on_citus(world)
     sale = await cancelled(world)
     named = path.format(
         cancellation=show("can", sale.asked),

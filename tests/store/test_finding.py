@@ -27,6 +27,7 @@ from countermand.reads.scope import Scope
 from countermand.service.calls import Done
 from countermand.store import tables as t
 from tests.store.holding import agree
+from tests.support.cluster import not_on_citus
 from tests.support.migrating import run_migration
 from tests.support.money import place_paid
 from tests.support.plans import plans_of, reads_whole
@@ -334,6 +335,7 @@ TIMED: Final[dict[str, Callable[[datetime], Ask]]] = {
 
 
 async def test_no_search_goes_through_a_table(world: World) -> None:
+    not_on_citus(world)
     await bought(world)
     questions = {**QUESTIONS, **{name: make(world.clock()) for name, make in TIMED.items()}}
     callers = (PLATFORM, world.retailer, world.supplier)

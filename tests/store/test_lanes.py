@@ -28,6 +28,7 @@ from countermand.store.engines.protocol import CommitUnknownError
 from tests.store.holding import everything, rows
 from tests.store.speaking import WISH, Sale, new_sale, once
 from tests.store.watching import lane_of, listening, statements_of, writer
+from tests.support.cluster import not_on_citus
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -329,6 +330,7 @@ def _mixed(sale: Sale, order: PlaceOrder) -> list[tuple[Command | PlaceOrder, di
 async def test_a_batch_costs_the_same_statements_whatever_its_size(
     world: World, mixed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    not_on_citus(world)
     monkeypatch.setattr(lanes, "BATCH_MAX", 1_000)
     order = await world.order(1)
     counted = {}
@@ -352,6 +354,7 @@ async def test_a_batch_costs_the_same_statements_whatever_its_size(
 
 
 async def test_an_order_of_a_thousand_lines_is_cancelled_by_the_same_few_statements(world: World) -> None:
+    not_on_citus(world)
     counted = {}
     for size in (1, 1_000):
         sale = await new_sale(world, *(1 for _ in range(size)))

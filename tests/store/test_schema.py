@@ -32,6 +32,7 @@ from countermand.store import tables as t
 from countermand.store.columns import one_of, pair_of
 from countermand.store.tables import WITHOUT_RETAILER, metadata
 from tests.store.speaking import WISH, Sale, new_sale
+from tests.support.cluster import not_on_citus
 from tests.support.world import World
 
 DISTRIBUTED = [table for table in metadata.sorted_tables if table.name not in WITHOUT_RETAILER]
@@ -101,6 +102,8 @@ LED_BY_OTHERS = {
 
 @pytest.mark.anyio
 async def test_the_migrations_build_what_the_tables_say(world: World) -> None:
+    not_on_citus(world)
+
     def differences(connection: Connection) -> list[Any]:
         options = {"compare_type": True, "include_object": _is_shared}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
@@ -177,6 +180,7 @@ def test_ids_and_numbers_come_from_the_application() -> None:
 
 @pytest.mark.anyio
 async def test_the_database_has_no_sequence_and_no_trigger(world: World) -> None:
+    not_on_citus(world)
     asked = {
         "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger' OR name = 'sqlite_sequence'",
         "postgresql": "SELECT relname FROM pg_class WHERE relkind = 'S' UNION SELECT tgname FROM pg_trigger"

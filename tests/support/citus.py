@@ -10,6 +10,8 @@ from typing import Any, Final, LiteralString
 import psycopg
 
 from countermand.store import tables as t
+from tests.support import templates
+from tests.support.pgnode import Node
 
 _CATALOGUES: Final = """
     CREATE TYPE citus_state AS ENUM ('scheduled', 'running', 'finished', 'failed');
@@ -122,6 +124,13 @@ _REFUSALS: Final = """
         RETURN 7;
     END $$;
 """
+
+
+def new_database(server: Node) -> str:
+    """The URL of a database with the schema and nothing in it, whose server says that it has Citus."""
+    url = templates.new_database(server)
+    stand_in(url, is_spread=True)
+    return url
 
 
 def stand_in(url: str, *, is_spread: bool = False) -> None:

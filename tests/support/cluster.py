@@ -13,14 +13,18 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from countermand.store import migrations
 from countermand.store.archive import Progress
 from countermand.store.engines.opening import open_database
 from countermand.store.tables import metadata
+from tests.support.world import World
 
 VARIABLE: Final = "COUNTERMAND_TEST_CITUS"
+IN_ITS_SQL: Final = "COUNTERMAND_TEST_CITUS_SQL"
+"""Where it is set, tests on every engine are run on a plain PostgreSQL alone, in the SQL that is for Citus."""
 NEW_NODE: Final = "COUNTERMAND_TEST_CITUS_NEW_NODE"
 STOP_NODE: Final = "COUNTERMAND_TEST_CITUS_STOP_NODE"
 START_NODE: Final = "COUNTERMAND_TEST_CITUS_START_NODE"
@@ -34,7 +38,15 @@ SHARDS: Final = 8
 
 def engines() -> list[str]:
     """What tests on every engine are run on: a cluster too, where one is named."""
+    if IN_ITS_SQL in os.environ:
+        return ["citus-sql"]
     return ["sqlite", "postgresql", *(["citus"] if VARIABLE in os.environ else [])]
+
+
+def not_on_citus(world: World) -> None:
+    """Leave out a test that counts statements, reads plans or compares schemas, where they are Citus' own."""
+    if world.application.database.engine.one_retailer:
+        pytest.skip("Citus has statements, plans and a schema of its own")
 
 
 def lacking(*names: str) -> str:

@@ -376,11 +376,12 @@ def _items(party: Party, first: datetime, end: datetime, as_of: datetime | None)
 
 def _held_by_then(party: UUID, as_of: datetime) -> ColumnElement[bool]:
     """Whether the party was the first to hold the goods, or was given them by this time."""
-    moves = t.reassignments.c
+    moves, earlier = t.reassignments.c, t.reassignments.alias("earlier_moves").c
     of_line = (moves.retailer_id == t.lines.c.retailer_id, moves.line_id == t.lines.c.id)
-    first = select(moves.former_id).where(*of_line).order_by(moves.seq).limit(1).scalar_subquery()
+    before = (earlier.retailer_id == moves.retailer_id, earlier.line_id == moves.line_id, earlier.seq < moves.seq)
+    gave = exists().where(*of_line, moves.former_id == party, ~exists().where(*before))
     given = exists().where(*of_line, moves.fulfiller_id == party, moves.at <= as_of)
-    return or_(func.coalesce(first, t.lines.c.fulfiller_id) == party, given)
+    return or_(and_(t.lines.c.fulfiller_id == party, ~exists().where(*of_line)), gave, given)
 
 
 _RECORDED_AT: Final = func.coalesce(t.events.c.recorded_at, t.events.c.at)
