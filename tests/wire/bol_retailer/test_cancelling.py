@@ -99,7 +99,7 @@ ITEM = {"orderItemId": "1", "reasonCode": "OTHER"}
     [
         (b"", "", EMPTY),
         (b"{", "", "The body is no JSON"),
-        (b"[]", "", ""),
+        (b"[]", "", "The value must be an object."),
         (b"null", "", EMPTY),
         (b'{"orderItems": [], "orderItems": []}', "", "is there twice"),
         (b"\xff", "", "not UTF-8"),
@@ -108,7 +108,7 @@ ITEM = {"orderItemId": "1", "reasonCode": "OTHER"}
         ({"orderItems": []}, "orderItems", "The list has 0 elements, but must have at least 1."),
         ({"orderItems": [ITEM, ITEM]}, "orderItems", "The list has 2 elements, but must have at most 1."),
         ({"orderItems": {}}, "orderItems", ""),
-        ({"orderItems": ["1"]}, "orderItems[0]", ""),
+        ({"orderItems": ["1"]}, "orderItems[0]", "The value must be an object."),
         ({"orderItems": [{"reasonCode": "OTHER"}]}, "orderItems[0].orderItemId", EMPTY),
         ({"orderItems": [{**ITEM, "orderItemId": ""}]}, "orderItems[0].orderItemId", EMPTY),
         ({"orderItems": [{**ITEM, "orderItemId": 5}]}, "orderItems[0].orderItemId", ""),

@@ -248,11 +248,26 @@ async def _detailed(shop: RetailerSeller, order: UUID, line: UUID) -> None:
     )
 
 
-@pytest.mark.parametrize("id_", ["abc", "0", "-1", "1.5", "99999999999999999999", "%00", "\u0661", "1 OR 1=1"])
-async def test_an_id_that_is_none_of_ours_leads_to_nothing(sqlite_shop: RetailerSeller, id_: str) -> None:
-    assert (await sqlite_shop.call("GET", f"/retailer/orders/{id_}")).status == 404
-    assert (await sqlite_shop.call("GET", f"/retailer/shipments/{id_}")).status == 404
-    assert (await sqlite_shop.call("GET", f"/shared/process-status/{id_}")).status == 404
+UNFIT = ("%00", "a%00b", "%ED%A0%80", "%FF", "%0D%0A", "%1B", "\u0661")
+"""Ids in a path or a query that no database can hold as they are, or that look like a number and are none."""
+
+
+@pytest.mark.parametrize("id_", ["abc", "0", "-1", "1.5", "99999999999999999999", "1 OR 1=1", *UNFIT])
+async def test_an_id_that_is_none_of_ours_leads_to_nothing(shop: RetailerSeller, id_: str) -> None:
+    for path in ("/retailer/orders", "/retailer/shipments", "/retailer/retailers", "/retailer/subscriptions"):
+        assert (await shop.call("GET", f"{path}/{id_}")).status == 404
+    assert (await shop.call("GET", f"/shared/process-status/{id_}")).status == 404
+    assert (await shop.get(f"/retailer/shipments?order-id={id_}"))["shipments"] == []
+    about = f"/shared/process-status?entity-id={id_}&event-type=CANCEL_ORDER"
+    assert (await shop.get(about))["processStatuses"] == []
+
+
+async def test_an_id_is_written_in_one_way(sqlite_shop: RetailerSeller) -> None:
+    line, number = await item_of(sqlite_shop)
+    order = (await sqlite_shop.order_of(number))["orderId"]
+    assert (await sqlite_shop.call("GET", f"/retailer/orders/0{order}")).status == 404
+    assert (await sqlite_shop.outcome(await sqlite_shop.cancel(f"0{number}")))[0] == "FAILURE"
+    assert await sqlite_shop.world.buckets(line) == (1, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -297,6 +312,7 @@ async def test_a_wrong_parameter_is_a_violation(
         ("DELETE", "/retailer/orders", 405, "GET, HEAD"),
         ("POST", "/retailer/orders/cancellation", 405, "PUT"),
         ("GET", "/token", 405, "POST"),
+        ("DELETE", "/retailer/openapi.json", 405, "GET, HEAD"),
         ("GET", "/retailer/offers", 404, None),
         ("GET", "/retailer/orders/", 404, None),
         ("GET", "/shared/nothing", 404, None),

@@ -5,7 +5,7 @@ import pytest
 from countermand.reads import scores
 from tests.support.threads import watch
 from tests.wire.bol_retailer.calling import RetailerSeller, new_retailer_seller, queued
-from tests.wire.bol_retailer.test_orders import item_of
+from tests.wire.bol_retailer.test_orders import UNFIT, item_of
 
 pytestmark = pytest.mark.anyio
 
@@ -98,8 +98,15 @@ async def test_a_parcel_is_corrected(shop: RetailerSeller) -> None:
     assert await shop.outcome(queued(changed)) == ("SUCCESS", None)
     whole = await shop.get(f"/retailer/shipments/{process['entityId']}")
     assert (whole["transport"]["transporterCode"], whole["transport"]["trackAndTrace"]) == ("TNT", "3S2")
-    unknown = await shop.call("PUT", "/retailer/transports/nonsense", TRANSPORT)
+
+
+@pytest.mark.parametrize("id_", ["nonsense", "0", "x" * 300, *UNFIT])
+async def test_a_parcel_that_there_is_not_fails_later(shop: RetailerSeller, id_: str) -> None:
+    unknown = await shop.call("PUT", f"/retailer/transports/{id_}", TRANSPORT)
     assert (await shop.outcome(queued(unknown)))[0] == "FAILURE"
+    about = f"/shared/process-status?entity-id={id_}&event-type=CHANGE_TRANSPORT"
+    (found,) = (await shop.get(about))["processStatuses"]
+    assert found["entityId"] == unknown.body["entityId"]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +120,7 @@ async def test_a_parcel_is_corrected(shop: RetailerSeller) -> None:
         ({"orderItems": [{"orderItemId": "1", "quantity": 1.5}]}, "orderItems[0].quantity", ""),
         ({"orderItems": [{"orderItemId": "1"}], "shipmentReference": ""}, "shipmentReference", "empty"),
         ({"orderItems": [{"orderItemId": "1"}], "shipmentReference": "x" * 91}, "shipmentReference", "90"),
+        ({"orderItems": [{"orderItemId": "1"}], "transport": []}, "transport", "The value must be an object."),
         ({"orderItems": [{"orderItemId": "1"}], "transport": {}}, "transport.transporterCode", "empty"),
         ({"orderItems": [{"orderItemId": "1"}], "shippingLabelId": "x"}, "shippingLabelId", "no shipping label"),
         (

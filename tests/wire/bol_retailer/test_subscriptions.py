@@ -25,7 +25,7 @@ from countermand.store import tables as t
 from tests.docs.snippets import the_snippet
 from tests.support.receiver import Received, Receiver, answer
 from tests.wire.bol_retailer.calling import Answer, RetailerSeller, new_retailer_seller, opened_retailer, queued
-from tests.wire.bol_retailer.test_orders import item_of
+from tests.wire.bol_retailer.test_orders import UNFIT, item_of
 
 pytestmark = pytest.mark.anyio
 
@@ -250,11 +250,11 @@ async def test_what_happens_while_it_is_disabled_is_told_afterwards(shop: Retail
 
 
 @pytest.mark.parametrize("call", [("PUT", ""), ("DELETE", ""), ("POST", "/test")])
-@pytest.mark.parametrize("whose", ["nobody's", "another's", "an endpoint"])
+@pytest.mark.parametrize("whose", ["nobody's", "another's", "an endpoint", *UNFIT])
 async def test_what_is_no_subscription_of_the_seller_fails(
     shop: RetailerSeller, receiver: Receiver, call: tuple[str, str], whose: str
 ) -> None:
-    names = {"nobody's": "nonsense"}
+    names = {"nobody's": "nonsense", **{each: each for each in UNFIT}}
     if whose == "another's":
         other = await new_retailer_seller(shop.world, shop.seller.http)
         names[whose] = await subscribe(other, receiver.url)

@@ -185,9 +185,17 @@ async def test_media_types(sqlite_shop: RetailerSeller) -> None:
         ({"Accept": "text/html"}, 406),
         ({"Accept": "application/vnd.retailer.v9+json"}, 406),
         ({"Accept": f"{MEDIA_TYPE};q=0"}, 406),
+        ({"Accept": f"{MEDIA_TYPE};q=0, */*"}, 406),
+        ({"Accept": "application/*;q=0, */*"}, 406),
+        ({"Accept": f"*/*;q=0, {MEDIA_TYPE}"}, 202),
+        ({"Accept": "*/*;q=0, application/json"}, 202),
+        ({"Accept": "application/json;q=0, */*"}, 202),
+        ({"Accept": ","}, 202),
+        ({"Accept": "application/vnd.advertiser.v10+json"}, 406),
         ({"Content-Type": f"{MEDIA_TYPE}; charset=utf-8"}, 202),
         ({"Content-Type": MEDIA_TYPE.upper()}, 202),
         ({"Content-Type": None}, 400),
+        ({"Content-Type": ""}, 400),
         ({"Content-Type": "application/json"}, 415),
         ({"Content-Type": "application/vnd.retailer.v9+json"}, 415),
         ({"Content-Type": "application/vnd.advertiser.v10+json"}, 415),
@@ -196,9 +204,28 @@ async def test_media_types(sqlite_shop: RetailerSeller) -> None:
     ]
     found = [(headers, (await sqlite_shop.call("PUT", path, body, headers=headers)).status) for headers, _ in table]
     assert found == table
-    queries = {"processStatusQueries": [{"processStatusId": "1"}]}
-    advertiser = {
-        "Content-Type": "application/vnd.advertiser.v10+json",
-        "Accept": "application/vnd.advertiser.v10+json",
-    }
-    assert (await sqlite_shop.call("POST", "/shared/process-status", queries, headers=advertiser)).status == 200
+
+
+ADVERTISER = "application/vnd.advertiser.v10+json"
+
+
+@pytest.mark.parametrize("root", ["shared", "shared-demo"])
+@pytest.mark.parametrize(
+    ("accepted", "answered"),
+    [
+        (ADVERTISER, ADVERTISER),
+        (f"{ADVERTISER.upper()};q=0.5, */*;q=0.1", ADVERTISER),
+        (f"{ADVERTISER}, {MEDIA_TYPE}", MEDIA_TYPE),
+        (f"{ADVERTISER};q=0, */*", MEDIA_TYPE),
+        ("*/*", MEDIA_TYPE),
+    ],
+)
+async def test_what_is_shared_is_answered_in_the_type_of_who_calls(
+    sqlite_shop: RetailerSeller, root: str, accepted: str, answered: str
+) -> None:
+    headers = {"Authorization": f"Bearer {sqlite_shop.token()}", "Accept": accepted, "Content-Type": ADVERTISER}
+    http, path = sqlite_shop.seller.http, f"/{root}/process-status"
+    found = await http.post(path, headers=headers, content=b'{"processStatusQueries": [{"processStatusId": "9"}]}')
+    refused = await http.post(path, headers=headers, content=b"{}")
+    assert (found.status_code, refused.status_code) == (200, 400)
+    assert found.headers["content-type"] == refused.headers["content-type"] == f"{answered};charset=UTF-8"

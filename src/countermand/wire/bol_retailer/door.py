@@ -12,6 +12,7 @@ from countermand.domain.commands import Parcel
 from countermand.domain.parties import PartyKind
 from countermand.domain.quotas import Share
 from countermand.domain.scoring import Role
+from countermand.domain.texts import fit
 from countermand.observability.calls import note_operation
 from countermand.reads import lines as line_reads
 from countermand.reads import process_statuses as process_reads
@@ -26,18 +27,18 @@ from countermand.wire.bol.vocabulary import FulfilmentMethod
 from countermand.wire.bol_retailer import messages, views
 from countermand.wire.bol_retailer.auth import RetailerAuth, TokenEndpoint, share_left
 from countermand.wire.bol_retailer.describing import description
-from countermand.wire.bol_retailer.errors import RetailerError, Violation, error_reply, invalid, missing
+from countermand.wire.bol_retailer.errors import CONTENT_TYPE, RetailerError, Violation, error_reply, invalid, missing
 from countermand.wire.bol_retailer.meaning import Request, line_number, number_of, week_of
-from countermand.wire.bol_retailer.messages import Query, check_types, read
+from countermand.wire.bol_retailer.messages import Query, answers_advertiser, check_types, read
 from countermand.wire.bol_retailer.sandbox import Sandbox
 from countermand.wire.bol_retailer.subscriptions import DOOR, SubscriptionCalls
 from countermand.wire.bol_retailer.views import answer
-from countermand.wire.bol_retailer.vocabulary import PAGE
+from countermand.wire.bol_retailer.vocabulary import ADVERTISER, PAGE
 from countermand.wire.limits import Receive, read_body
 from countermand.wire.pipeline import Endpoint, Operation, answered
 from countermand.wire.replies import BUSY, SORRY, CallError, Header, Problem
 from countermand.wire.response import JSON, Reply, Scope, Send, json_bytes, leaves_bytes_unframed, send_reply
-from countermand.wire.router import Door, Paths
+from countermand.wire.router import Door, Paths, path_of
 from countermand.wire.services import Services
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class Dialect:
         query = scope["query_string"].decode("latin-1")
         return Request(
             caller=caller,
-            target=str(scope["path_params"].get("target", "")),
+            target=fit(str(scope["path_params"].get("target", ""))),
             query=Query(parse_qs(query, keep_blank_values=True) if query else {}),
             body=body,
         )
@@ -93,7 +94,12 @@ class Dialect:
         return error_reply(error, url=self.url(scope), allow=", ".join(sorted((*methods, *heads))).encode())
 
     def finished(self, reply: Reply, scope: Scope, methods: tuple[str, ...]) -> Reply:
-        """The reply with what is left of the quota, and the end of a connection on which stray bytes may wait."""
+        """The reply in the caller's media type, with what is left of the quota.
+
+        It ends a connection on which stray bytes may wait.
+        """
+        if reply.media_type == CONTENT_TYPE and path_of(scope).startswith("/shared") and answers_advertiser(scope):
+            reply = replace(reply, media_type=f"{ADVERTISER};charset=UTF-8".encode())
         share = share_left.get()
         more = _rate_headers(share) if share else ()
         if leaves_bytes_unframed(scope) and scope["method"] != "GET":
@@ -134,7 +140,7 @@ class RetailerCalls:
             by_path.setdefault(operation.path, []).append(operation)
         auth, dialect, settings = self._auth, self._dialect, self._settings
         return {
-            DESCRIPTION: _Description(description(operations, settings.base_url)),
+            DESCRIPTION: _Description(description(operations, settings.base_url), dialect),
             **{path: Endpoint(auth, dialect, settings, *calls) for path, calls in by_path.items()},
         }
 
@@ -277,12 +283,18 @@ class RetailerCalls:
 class _Description:
     """The description of this API as an ASGI application. Anybody may read it."""
 
-    def __init__(self, document: dict[str, Any]) -> None:
+    def __init__(self, document: dict[str, Any], dialect: Dialect) -> None:
         self._reply = Reply(status=200, body=json_bytes(document), media_type=JSON)
+        self._dialect = dialect
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        share_left.set(None)
         note_operation("description")
-        await send_reply(send, self._reply)
+        reply = await answered(self._answer(scope), lambda error: self._dialect.error(error, scope, ("GET",)))
+        await send_reply(send, self._dialect.finished(reply, scope, ("GET",)))
+
+    async def _answer(self, scope: Scope) -> Reply:
+        return self._reply if scope["method"] == "GET" else self._dialect.other_verb(scope, ("GET",))
 
 
 class _Token:

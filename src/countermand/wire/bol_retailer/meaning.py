@@ -10,12 +10,12 @@ from countermand.wire.bol.meaning import NUMBER_MAX
 from countermand.wire.bol_retailer.errors import EMPTY, Violation, invalid
 from countermand.wire.bol_retailer.messages import Query
 
-_NUMBER: Final = re.compile("0*[1-9][0-9]{0,17}")
+_NUMBER: Final = re.compile("[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One authenticated call. ``target`` is the id in its path, if there is one."""
+    """One authenticated call. ``target`` is the id in its path, if there is one, as far as a database can hold it."""
 
     caller: Caller
     target: str

@@ -1,7 +1,7 @@
 """What a client of the Retailer API sends: JSON bodies, query parameters, and the media types that it names."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final, TypeVar
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from countermand.domain.addresses.address import URL_MAX
 from countermand.domain.subscriptions import Resource
-from countermand.domain.texts import why_unfit
+from countermand.domain.texts import fit, why_unfit
 from countermand.json_input import MalformedJsonError, Place, UnfitTextError, parse_json
 from countermand.reads.seller_orders import Progress
 from countermand.wire.body_types import unsupported_body
@@ -47,7 +47,7 @@ def _fit(text: str) -> str:
     problem = why_unfit(text)
     if problem:
         raise PydanticCustomError("unfit", "{problem}", {"problem": problem})
-    return text
+    return fit(text)
 
 
 def _whole(given: Any) -> Any:
@@ -187,6 +187,8 @@ def _violation(error: ErrorDetails) -> Violation:
             reason = not_listed(str(given), _WORDS[name]) if given not in (None, "") else EMPTY
         case _ if given is None:
             reason = EMPTY
+        case "model_type":
+            reason = "The value must be an object."
         case "too_long" | "too_short":
             limits = error.get("ctx", {})
             reason = f"The list has {limits['actual_length']} elements, but must have {_between(limits)}."
@@ -217,27 +219,49 @@ def check_types(scope: Scope, body: bytes, *, shared: bool) -> None:
         RetailerError: 406 or 415; 400 for a body without any type, as bol answers it.
     """
     known = _SHARED if shared else _OWN
-    accepted = ",".join(header_values(scope, b"accept"))
-    if accepted not in known and not _accepts(accepted.lower(), known):
+    if not _accepts(scope, known):
         raise NotAcceptableError
     if not body:
         return
-    if not header_values(scope, b"content-type"):
+    if not "".join(header_values(scope, b"content-type")).strip():
         raise invalid(Violation(name="Content-Type", reason=EMPTY))
     problem = unsupported_body(scope, *known)
     if problem:
         raise RetailerError(Problem.UNSUPPORTED_MEDIA_TYPE, problem.sentence, problem.header)
 
 
-def _accepts(accepted: str, known: Sequence[str]) -> bool:
-    ranges = [each.partition(";") for each in accepted.split(",") if each.strip()]
-    fitting = [each.strip() for each, _, more in ranges if not _NONE.search(more)]
-    return not ranges or any(each in (*known, *_ANY) for each in fitting)
+def answers_advertiser(scope: Scope) -> bool:
+    """Whether the answer to a call below ``/shared`` has the advertiser's type: the call accepts that, and not ours."""
+    _, wanted = _accepted(",".join(header_values(scope, b"accept")))
+    return ADVERTISER in wanted and MEDIA_TYPE not in wanted
+
+
+def _accepts(scope: Scope, known: Sequence[str]) -> bool:
+    """Whether the call accepts one of these types."""
+    accepted = ",".join(header_values(scope, b"accept"))
+    if accepted in known:
+        return True
+    named, wanted = _accepted(accepted)
+    return not named or any(_is_accepted(each, named, wanted) for each in known)
+
+
+def _is_accepted(media_type: str, named: Collection[str], wanted: Collection[str]) -> bool:
+    """Whether this type is. What names it most exactly counts (RFC 9110, 12.5.1); plain JSON is as good."""
+    if media_type not in named and "application/json" in wanted:
+        return True
+    ranges = (media_type, "application/*", "*/*")
+    return next((each in wanted for each in ranges if each in named), False)
+
+
+def _accepted(accepted: str) -> tuple[set[str], set[str]]:
+    """The media types that an ``Accept`` names, and those of them that it does not exclude."""
+    ranges = [each.partition(";") for each in accepted.lower().split(",") if each.strip()]
+    named = {name.strip() for name, _, _ in ranges}
+    return named, {name.strip() for name, _, more in ranges if not _NONE.search(more)}
 
 
 _OWN: Final = (MEDIA_TYPE,)
 _SHARED: Final = (MEDIA_TYPE, ADVERTISER)
-_ANY: Final = ("*/*", "application/*", "application/json")
 _NONE: Final = re.compile(r"\bq=0(\.0*)?\s*(;|$)")
 
 
@@ -251,8 +275,8 @@ class Query:
         self._given = given
 
     def text(self, name: str) -> str:
-        """The parameter, or an empty text; the first one where it stands there twice."""
-        return next(iter(self._given.get(name, ())), "")
+        """The parameter, as far as a database can hold it, or an empty text; the first one where it is there twice."""
+        return fit(next(iter(self._given.get(name, ())), ""))
 
     def needed(self, name: str) -> str:
         """The parameter.
