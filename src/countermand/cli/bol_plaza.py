@@ -1,6 +1,5 @@
 """Sign and send one call to a Plaza API, for people with curl habits."""
 
-import os
 import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -10,6 +9,7 @@ from typing import Annotated
 import httpx2
 from cyclopts import Parameter
 
+from countermand.cli.inputs import http_method, key_in_environment
 from countermand.cli.output import Exit, fail, say
 from countermand.cli.running import read_settings
 from countermand.wire.bol_plaza.signature import sign
@@ -40,17 +40,17 @@ def plaza(
     """
     if not path.startswith("/"):
         fail(Exit.USAGE, "bad_path", f"{path!r} is no path; it begins with /services.")
-    body, base = _body(data), (url or read_settings().base_url)
+    verb, body, base = http_method(method), _body(data), (url or read_settings().base_url)
     date = format_datetime(datetime.now(UTC), usegmt=True)
     private = _key("COUNTERMAND_PLAZA_PRIVATE_KEY").encode()
     public = _key("COUNTERMAND_PLAZA_PUBLIC_KEY")
     signable = path.partition("?")[0]
-    mac = sign(private, method=method.upper(), content_type=CONTENT_TYPE, date=date, path=signable)
+    mac = sign(private, method=verb, content_type=CONTENT_TYPE, date=date, path=signable)
     headers = {"Content-Type": CONTENT_TYPE, "X-BOL-Date": date, "X-BOL-Authorization": f"{public}:{mac}"}
     if accept:
         headers["Accept"] = accept
     try:
-        answer = httpx2.request(method.upper(), base + path, headers=headers, content=body, timeout=30, trust_env=False)
+        answer = httpx2.request(verb, base + path, headers=headers, content=body, timeout=30, trust_env=False)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         fail(Exit.TRY_LATER, "unreachable", f"{base} cannot be reached: {error}")
     say(f"{answer.status_code} {answer.reason_phrase}")
@@ -69,7 +69,4 @@ def _body(data: str | None) -> bytes:
 
 
 def _key(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        fail(Exit.USAGE, "no_key", f"{name} is not set.", "Make a key pair with `countermand plaza-key create`.")
-    return value
+    return key_in_environment(name, "no_key", "Make a key pair with `countermand plaza-key create`.")

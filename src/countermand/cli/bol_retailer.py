@@ -1,7 +1,6 @@
 """Make one call of bol's Retailer API, for people with curl habits."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from typing import Annotated, Any
 import httpx2
 from cyclopts import Parameter
 
+from countermand.cli.inputs import http_method, key_in_environment
 from countermand.cli.output import Exit, fail, say
 from countermand.cli.running import read_settings
 from countermand.wire.bol_retailer.vocabulary import MEDIA_TYPE
@@ -36,22 +36,28 @@ def bol(
     """
     if not path.startswith("/"):
         fail(Exit.USAGE, "bad_path", f"{path!r} is no path; it begins with /retailer or /shared.")
-    body, base = _body(data), (url or read_settings().base_url)
+    verb, body, base = http_method(method), _body(data), (url or read_settings().base_url)
     client = (_variable("COUNTERMAND_BOL_CLIENT_ID"), _variable("COUNTERMAND_BOL_CLIENT_SECRET"))
     try:
         with httpx2.Client(base_url=base, timeout=30, trust_env=False) as http:
             token = http.post("/token", data={"grant_type": "client_credentials"}, auth=client)
-            if token.is_error:
-                _print(token)
-                fail(Exit.REFUSED, "no_token", f"There is no access token: {_description(token)}")
-            headers = {"Authorization": f"Bearer {token.json()['access_token']}", "Accept": MEDIA_TYPE}
+            headers = {"Authorization": f"Bearer {_access_token(token)}", "Accept": MEDIA_TYPE}
             typed = {"Content-Type": MEDIA_TYPE} if body else {}
-            answer = http.request(method.upper(), path, headers=headers | typed, content=body)
+            answer = http.request(verb, path, headers=headers | typed, content=body)
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         fail(Exit.TRY_LATER, "unreachable", f"{base} cannot be reached: {error}")
     _print(answer)
     if answer.is_error:
         fail(Exit.FAILED, "refused", f"The call was answered {answer.status_code}.")
+
+
+def _access_token(answer: httpx2.Response) -> str:
+    document = _json(answer)
+    token = document.get("access_token") if isinstance(document, dict) else None
+    if answer.is_error or not (isinstance(token, str) and token.isascii()):
+        _print(answer)
+        fail(Exit.REFUSED, "no_token", f"There is no access token: {_description(answer)}")
+    return token
 
 
 def _print(answer: httpx2.Response) -> None:
@@ -62,7 +68,11 @@ def _print(answer: httpx2.Response) -> None:
 
 def _description(answer: httpx2.Response) -> str:
     document = _json(answer)
-    return str(document.get("error_description", "")) if isinstance(document, dict) else answer.text[:200]
+    return (
+        str(document.get("error_description", "the answer has none."))
+        if isinstance(document, dict)
+        else answer.text[:200]
+    )
 
 
 def _json(answer: httpx2.Response) -> Any:
@@ -82,8 +92,4 @@ def _body(data: str | None) -> bytes:
 
 
 def _variable(name: str) -> str:
-    value = os.environ.get(name)
-    if not value:
-        what = "Make a client with `countermand client-credentials create`."
-        fail(Exit.USAGE, "no_client", f"{name} is not set.", what)
-    return value
+    return key_in_environment(name, "no_client", "Make a client with `countermand client-credentials create`.")

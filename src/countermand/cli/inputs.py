@@ -1,5 +1,6 @@
 """Arguments as people type them: whole numbers, amounts and times, read as everywhere else."""
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -45,6 +46,23 @@ NUMBER_DIGITS_MAX: Final = 10
 def is_number(text: str) -> bool:
     """Whether it can be bol's number of a line."""
     return text.isascii() and text.isdigit() and len(text) <= NUMBER_DIGITS_MAX
+
+
+def http_method(text: str) -> str:
+    """A method of HTTP, in capitals; ends the command when it is none."""
+    if not (text.isascii() and text.isalpha()):
+        fail(Exit.USAGE, "bad_method", f"{text!r} is no method such as GET or PUT.")
+    return text.upper()
+
+
+def key_in_environment(name: str, code: str, hint: str) -> str:
+    """A key, a secret or the id of a client; ends the command when it is missing or cannot be one."""
+    value = os.environ.get(name)
+    if not value:
+        fail(Exit.USAGE, code, f"{name} is not set.", hint)
+    if not (value.isascii() and value.isprintable()):
+        fail(Exit.USAGE, code, f"{name} holds characters that no key has.", hint)
+    return value
 
 
 def amount(text: str) -> Decimal:

@@ -8,7 +8,7 @@ from countermand.domain.problems import NotSetUpError, ProblemError, RefusedErro
 HINTS: Final = {
     "unknown_party": "See `countermand party list`.",
     "unknown_user": "See `countermand user list`.",
-    "unknown_credential": "See `countermand token list` and `countermand plaza-key list`.",
+    "unknown_credential": "See `countermand token list`, `plaza-key list` and `client-credentials list`.",
     "unknown_endpoint": "See `countermand endpoint list`.",
     "unknown_line": "See `countermand orders`.",
     "unknown_order": "See `countermand orders`.",

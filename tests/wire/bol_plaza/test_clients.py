@@ -198,6 +198,8 @@ def test_the_command_line_reads_standard_input(plaza: Run) -> None:
         (("GET", "/services/rest/orders/v2", "--url", f"http://127.0.0.1:{free_port()}"), {}, 75, "cannot be reached"),
         (("GET", "services/rest/orders/v2", "--url", "http://127.0.0.1:1"), {}, 2, "begins with /services"),
         (("GET", "/services/rest/orders/v2", "--url", "nonsense"), {}, 75, "cannot be reached"),
+        (("G\u00cb", "/services/rest/orders/v2"), {}, 2, "no method such as GET"),
+        (("GET", "/services/rest/orders/v2"), {"COUNTERMAND_PLAZA_PRIVATE_KEY": "\udcff"}, 2, "that no key has"),
     ],
 )
 def test_the_command_line_says_what_is_wrong(

@@ -1,5 +1,6 @@
 """Clients that others wrote, and our own command line, against the real server."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from tests.seeds.serving import clean_environment, command
 from tests.support.pgnode import free_port
+from tests.support.receiver import Receiver, answer
 from tests.support.waiting import HANGS_S
 from tests.wire.bol_plaza.shop import Shop, serving_shop
 from tests.wire.bol_retailer.calling import UNLIMITED
@@ -126,6 +128,9 @@ def test_the_command_line_lists_cancels_and_polls(bol: Run, shop: Shop, tmp_path
         (("GET", "/retailer/orders", "--url", f"http://127.0.0.1:{free_port()}"), {}, 75, "cannot be reached"),
         (("GET", "retailer/orders", "--url", "http://127.0.0.1:1"), {}, 2, "begins with /retailer"),
         (("GET", "/retailer/orders", "--url", "nonsense"), {}, 75, "cannot be reached"),
+        (("G T", "/retailer/orders"), {}, 2, "no method such as GET"),
+        (("G\u00cb", "/retailer/orders"), {}, 2, "no method such as GET"),
+        (("GET", "/retailer/orders"), {"COUNTERMAND_BOL_CLIENT_SECRET": "\udcff"}, 2, "that no key has"),
     ],
 )
 def test_the_command_line_says_what_is_wrong(
@@ -135,3 +140,14 @@ def test_the_command_line_says_what_is_wrong(
     assert done.returncode == exit_code, done.stderr
     assert reported in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[]", b"{}", b'{"access_token": 5}', '{"access_token": "\u00e9"}'.encode()]
+)
+async def test_the_command_line_meets_another_server(bol: Run, receiver: Receiver, body: bytes) -> None:
+    receiver.script = [answer(200, body)]
+    done = await asyncio.to_thread(bol, "GET", "/retailer/orders", "--url", receiver.url)
+    assert (done.returncode, "Traceback" in done.stderr) == (3, False), done.stderr
+    assert "There is no access token" in done.stderr
