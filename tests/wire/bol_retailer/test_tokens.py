@@ -1,5 +1,6 @@
 """POST /token, in all the ways that clients in the field use it, and what an access token is good for."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ async def test_nobody_is_no_client(sqlite_shop: RetailerSeller, name: str, secre
         ("", "application/json", b"{", "invalid_request"),
         ("", "application/json", b"[]", "invalid_request"),
         ("", "application/x-www-form-urlencoded", b"&".join([b"a=b"] * 100), "invalid_request"),
+        ("", "application/x-www-form-urlencoded", b"grant_type=client_credentials&grant_type=x", "invalid_request"),
+        ("", "application/json", b'{"grant_type": "client_credentials", "grant_type": "x"}', "invalid_request"),
+        ("", "application/json", b'{"grant_type": 5}', "invalid_request"),
+        ("?grant_type=client_credentials&grant_type=client_credentials", None, b"", "invalid_request"),
+        (
+            "?grant_type=password",
+            "application/x-www-form-urlencoded",
+            b"grant_type=client_credentials",
+            "invalid_request",
+        ),
     ],
 )
 async def test_another_grant_is_refused(
@@ -88,6 +99,31 @@ async def test_another_grant_is_refused(
     headers = {"Content-Type": content_type} if content_type else {}
     answer = await sqlite_shop.seller.http.post(f"/token{query}", headers=headers, content=body)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_where_a_header_and_a_form_name_clients_the_header_counts(sqlite_shop: RetailerSeller) -> None:
+    client, other = sqlite_shop.client, await new_client(sqlite_shop.world, sqlite_shop.party)
+    form = f"grant_type=client_credentials&client_id={other.id}&client_secret={other.secret}".encode()
+    for secret, status in ((client.secret, 200), ("wrong", 401)):
+        headers = {**basic(client.id, secret), **FORM}
+        assert (await sqlite_shop.seller.http.post("/token", headers=headers, content=form)).status_code == status
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"Basic",
+        b"Basic !",
+        b"Basic \xff",
+        b"Basic " + base64.b64encode(b"\xff:\xff"),
+        b"Basic " + base64.b64encode(b"a"),
+    ],
+)
+async def test_a_header_that_cannot_be_read_names_no_client(sqlite_shop: RetailerSeller, header: bytes) -> None:
+    answer = await sqlite_shop.seller.http.post(
+        "/token?grant_type=client_credentials", headers=[(b"Authorization", header)]
+    )
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
 async def test_a_secret_in_the_query_is_not_read(sqlite_shop: RetailerSeller) -> None:

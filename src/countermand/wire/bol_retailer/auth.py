@@ -171,10 +171,11 @@ class TokenEndpoint:
         Raises:
             ThrottledError: too many wrong secrets came from this address.
         """
-        given = _parameters(scope, body)
-        if given is None:
-            return oauth_error(400, "invalid_request", "The body is neither a form nor JSON.")
-        grant = given.get("grant_type", "")
+        try:
+            given = _parameters(scope, body)
+        except _UnreadableError as error:
+            return oauth_error(400, "invalid_request", str(error))
+        grant = given["grant_type"]
         if not grant:
             return oauth_error(400, "invalid_request", "grant_type is missing.")
         if grant != GRANT:
@@ -217,28 +218,42 @@ class TokenEndpoint:
         return Reply(status=200, body=json_bytes(document), media_type=JSON + b";charset=UTF-8")
 
 
-def _parameters(scope: Scope, body: bytes) -> Mapping[str, str] | None:
-    """What a form, a JSON object and the query say. A secret is never taken from the query, which is logged."""
-    query = _first(scope["query_string"])
-    given = {"grant_type": query["grant_type"]} if "grant_type" in query else {}
-    if not body:
-        return given
+class _UnreadableError(ValueError):
+    """What is sent for a token cannot be read in one way."""
+
+
+def _parameters(scope: Scope, body: bytes) -> Mapping[str, str]:
+    """What a form, a JSON object and the query say. A secret is never taken from the query, which is logged.
+
+    Raises:
+        _UnreadableError: the body cannot be read, or a parameter is there more than once (RFC 6749, 3.2).
+    """
+    query, sent = _read_form(scope["query_string"]), _members(scope, body)
+    grants = {each["grant_type"] for each in (query, sent) if "grant_type" in each}
+    if len(grants) > 1:
+        raise _UnreadableError("The query and the body name different grants.")
+    return sent | {"grant_type": next(iter(grants), "")}
+
+
+def _members(scope: Scope, body: bytes) -> dict[str, str]:
     if "json" not in (header(scope, b"content-type") or "").lower():
-        return given | _first(body)
+        return _read_form(body)
     try:
         members = parse_json(body)
     except MalformedJsonError:
-        return None
+        members = None
     if not isinstance(members, dict):
-        return None
-    return given | {name: value for name, value in members.items() if isinstance(value, str)}
+        raise _UnreadableError("The body is neither a form nor JSON.")
+    return {name: value for name, value in members.items() if isinstance(value, str)}
 
 
-def _first(encoded: bytes) -> dict[str, str]:
+def _read_form(encoded: bytes) -> dict[str, str]:
     try:
         given = parse_qs(encoded.decode("latin-1"), keep_blank_values=True, max_num_fields=20)
     except ValueError:
-        return {}
+        raise _UnreadableError("There are too many parameters.") from None
+    if any(len(values) > 1 for values in given.values()):
+        raise _UnreadableError("A parameter is there more than once.")
     return {name: values[0] for name, values in given.items()}
 
 
