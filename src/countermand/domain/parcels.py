@@ -12,10 +12,11 @@ from countermand.domain.line import Line
 class ReportedParcel:
     """A parcel of an order, with how many units of each line are in it.
 
-    ``reported_number`` is the tracking number that it was reported with, before any correction.
+    ``number`` is its own. ``reported_number`` is the tracking number that it was reported with, before any correction.
     """
 
     id: UUID
+    number: int
     carrier: str
     tracking_number: str
     reported_number: str
@@ -23,10 +24,11 @@ class ReportedParcel:
     contents: Mapping[UUID, int]
 
 
-def reported(parcel: Parcel, contents: Mapping[UUID, int]) -> ReportedParcel:
-    """The parcel of a report."""
+def reported(parcel: Parcel, number: int, contents: Mapping[UUID, int]) -> ReportedParcel:
+    """The parcel of a report, which got this number."""
     return ReportedParcel(
         id=parcel.id,
+        number=number,
         carrier=parcel.carrier,
         tracking_number=parcel.tracking_number,
         reported_number=parcel.tracking_number,

@@ -69,7 +69,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
         audit_retry(work, command, call.door)
     changed, repeated = _apply(work, command, lines, result, call.door)
     refusal, outcomes = (result, ()) if isinstance(result, Refusal) else (None, result)
-    parcel = _parcel_of(work, command, lines)
+    parcel = None if refusal else _parcel_of(work, command, lines)
     process = None
     if call.process and call.retailer:
         line = work.lines[lines[0]] if lines else None
@@ -197,8 +197,8 @@ def _follow_parcel(work: Workspace, command: _AboutParcel, outcomes: Sequence[Li
     first = work.lines[command.lines[0].line]
     parcels = work.parcels.setdefault(command.order, [])
     if isinstance(command, ShipOrder):
-        note_parcel(work, command, first, outcomes)
-        parcels.append(reported(command.parcel, shipped(outcomes)))
+        number = note_parcel(work, command, first, outcomes)
+        parcels.append(reported(command.parcel, number, shipped(outcomes)))
     else:
         note_parcel_change(work, command, first.retailer)
         work.parcels[command.order] = [changed_parcel(each, command) for each in parcels]

@@ -26,7 +26,7 @@ def open_process(
     """Add the process status of a call: pending while a cancellation of it waits for its answer. Returns its number.
 
     ``result`` is the refusal, or the line as the call left it, if it was about one. A call that names nothing is about
-    the ``parcel`` that it made.
+    the ``parcel`` that it reported, which a repeat finds there.
     """
     number = work.lane.numbers.take()
     waiting = waits_for(changed)
@@ -36,7 +36,7 @@ def open_process(
         retailer_id=retailer,
         number=number,
         event_type=wanted.event_type,
-        entity_id=wanted.entity_id or _number_of_new(work, parcel),
+        entity_id=wanted.entity_id or _number_of(work, parcel),
         status=status.value,
         error_message=error,
         cancellation_id=waiting.id if waiting else None,
@@ -49,9 +49,9 @@ def open_process(
     return number
 
 
-def _number_of_new(work: Workspace, parcel: UUID | None) -> str:
-    made = (row["number"] for row in work.new.get("shipments", ()) if row["id"] == parcel)
-    return str(next(made, ""))
+def _number_of(work: Workspace, parcel: UUID | None) -> str:
+    known = (each.number for parcels in work.parcels.values() for each in parcels if each.id == parcel)
+    return str(next(known, ""))
 
 
 def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:

@@ -12,16 +12,16 @@ from countermand.domain.line import Decision, Line
 from countermand.service.workspace import Workspace
 
 
-def note_parcel(work: Workspace, command: ShipOrder, first: Line, outcomes: Iterable[LineOutcome]) -> None:
-    """Add a parcel. ``first`` is any of its lines: all have one retailer and one fulfiller."""
-    parcel = command.parcel
+def note_parcel(work: Workspace, command: ShipOrder, first: Line, outcomes: Iterable[LineOutcome]) -> int:
+    """Add a parcel, and return its number. ``first`` is any of its lines: all have one retailer and one fulfiller."""
+    parcel, number = command.parcel, work.lane.numbers.take()
     work.add(
         "shipments",
         retailer_id=first.retailer,
         id=parcel.id,
         order_id=command.order,
         fulfiller_id=first.fulfiller,
-        number=work.lane.numbers.take(),
+        number=number,
         reported_at=work.now,
         carrier=parcel.carrier,
         tracking_number=parcel.tracking_number,
@@ -29,6 +29,7 @@ def note_parcel(work: Workspace, command: ShipOrder, first: Line, outcomes: Iter
     )
     for line, units in shipped(outcomes).items():
         work.add("shipment_lines", retailer_id=first.retailer, shipment_id=parcel.id, line_id=line, units=units)
+    return number
 
 
 def note_parcel_change(work: Workspace, command: ChangeParcel, retailer: UUID) -> None:

@@ -200,6 +200,7 @@ def parcel_of(rows: Sequence[Record]) -> ReportedParcel:
     first = rows[0]
     return ReportedParcel(
         id=first.id,
+        number=first.number,
         carrier=first.carrier,
         tracking_number=first.tracking_number,
         reported_number=first.details.get("reported_number", first.tracking_number),

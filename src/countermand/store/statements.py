@@ -233,6 +233,7 @@ SHIPMENTS_OF_ORDERS = (
     select(
         t.shipments.c.id,
         t.shipments.c.order_id,
+        t.shipments.c.number,
         t.shipments.c.carrier,
         t.shipments.c.tracking_number,
         t.shipments.c.details,

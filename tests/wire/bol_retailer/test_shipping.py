@@ -68,9 +68,12 @@ async def test_a_parcel_that_is_reported_again_ships_once(
 ) -> None:
     shop = sqlite_shop
     line, number = await item_of(shop, 3)
-    for more in (first, second):
-        assert await shop.outcome(await shop.ship(number, quantity=1, **more)) == ("SUCCESS", None)
+    ended = [await shop.process(await shop.ship(number, quantity=1, **more)) for more in (first, second)]
+    assert [each["status"] for each in ended] == ["SUCCESS", "SUCCESS"]
     assert await shop.world.buckets(line) == (3 - shipped, 0, 0, shipped)
+    parcels = [each["shipmentId"] for each in (await shop.get("/retailer/shipments"))["shipments"]]
+    assert {each["entityId"] for each in ended} == set(parcels), "a repeat leads to the parcel that is there"
+    assert len(parcels) == shipped
 
 
 @pytest.mark.parametrize("quantity", ["2", "2.0", "2e0", "20E-1"])
