@@ -98,7 +98,7 @@ ITEM = {"orderItemId": "1", "reasonCode": "OTHER"}
     ("body", "name", "reason"),
     [
         (b"", "", EMPTY),
-        (b"{", "", "The body is no JSON"),
+        (b"{", "", "The body cannot be read as JSON"),
         (b"[]", "", "The value must be an object."),
         (b"null", "", EMPTY),
         (b'{"orderItems": [], "orderItems": []}', "", "is there twice"),

@@ -55,6 +55,8 @@ async def test_each_process_status_is_in_another_state(sqlite_shop: RetailerSell
         ("GET", "/retailer-demo/retailers/7", 404),
         ("GET", "/retailer-demo/orders?page=x", 400),
         ("GET", "/retailer-demo/orders?latest-change-date=x", 400),
+        ("GET", "/retailer-demo/orders?latest-change-date=2026-11-02", 200),
+        ("GET", "/retailer-demo/orders?latest-change-date=2026-11-03", 400),
         ("GET", "/retailer-demo/nothing", 404),
         ("DELETE", "/retailer-demo/orders", 405),
     ],

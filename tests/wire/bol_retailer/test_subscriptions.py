@@ -286,7 +286,8 @@ async def test_one_too_many_fails(shop: RetailerSeller, monkeypatch: pytest.Monk
         ({"resources": ["ORDER", 5]}, "resources[1]", "'5', allowed values"),
         ({"url": ""}, "url", EMPTY),
         ({"url": "http://seller.example.com/"}, "url", "https://"),
-        ({"url": "mailto:seller@example.com"}, "url", "https://"),
+        ({"url": "mailto:seller@example.com"}, "url", "The address does not start with https://."),
+        ({"url": "ftp://seller.example.com/"}, "url", "The address does not start with https://."),
         ({"url": "https://seller.example.com/#a"}, "url", "fragment"),
         ({"url": "https://" + "x" * 2000}, "url", "2000"),
         ({"url": "https://seller.example.com/\u0000"}, "url", "null characters"),
@@ -323,17 +324,34 @@ async def test_a_trial_tells_how_the_receiver_took_it(shop: RetailerSeller, rece
 # Keys
 
 
+async def rotate(shop: RetailerSeller) -> None:
+    application = shop.world.application
+    author = Author(name="op", door="test", at=shop.world.clock(), ids=application.ids)
+    made = signature_keys.generate_key()
+    act = partial(signature_keys.rotate, author=author, keyring=application.keyring, made=made)
+    await application.database.write(act)
+
+
+async def test_a_message_that_waits_is_signed_by_the_key_of_its_sending(
+    shop: RetailerSeller, receiver: Receiver
+) -> None:
+    await subscribe(shop, receiver.url, "ORDER")
+    receiver.script = [answer(500), answer(204)]
+    await item_of(shop)
+    await sent(shop, receiver)
+    await rotate(shop)
+    key = (await shop.get(f"{PATH}/signature-keys"))["signatureKeys"][0]["id"]
+    shop.world.clock.advance(seconds=60)
+    shop.world.application.worker.notices._queues.clear()
+    await shop.world.application.worker.once()
+    assert [await verify(shop, each) for each in receiver.requests] == [key]
+
+
 async def test_a_new_key_signs_at_once_and_the_old_one_stays_published_for_a_day(
     shop: RetailerSeller, receiver: Receiver
 ) -> None:
     await subscribe(shop, receiver.url, "ORDER")
     application, clock = shop.world.application, shop.world.clock
-
-    async def rotate() -> None:
-        made = signature_keys.generate_key()
-        author = Author(name="op", door="test", at=clock(), ids=application.ids)
-        act = partial(signature_keys.rotate, author=author, keyring=application.keyring, made=made)
-        await application.database.write(act)
 
     async def ids() -> list[str]:
         return [each["id"] for each in (await shop.get(f"{PATH}/signature-keys"))["signatureKeys"]]
@@ -345,7 +363,7 @@ async def test_a_new_key_signs_at_once_and_the_old_one_stays_published_for_a_day
 
     (first, *_) = await ids()
     assert await signed_by() == first
-    await rotate()
+    await rotate(shop)
     clock.advance(seconds=60)
     second, was, *_ = await ids()
     assert was == first
@@ -353,9 +371,9 @@ async def test_a_new_key_signs_at_once_and_the_old_one_stays_published_for_a_day
     clock.advance(seconds=int(timedelta(days=1).total_seconds()))
     assert await ids() == [second]
     for _ in range(signature_keys.KEYS_MAX - 1):
-        await rotate()
+        await rotate(shop)
     with pytest.raises(signature_keys.TooManyKeysError, match="The next one can be made at"):
-        await rotate()
+        await rotate(shop)
     assert len(await ids()) == signature_keys.KEYS_MAX
     kept = await rows(shop, t.signature_keys)
     assert [each.private is None for each in kept].count(False) == 1

@@ -133,7 +133,7 @@ class RetailerCalls:
 
     def apps(self) -> dict[str, limits.Asgi]:
         """What answers at each path, and below ``-demo`` in the sandbox."""
-        sandbox = Sandbox(self._process_url.replace("/shared/", "/shared-demo/"))
+        sandbox = Sandbox(self._process_url.replace("/shared/", "/shared-demo/"), self._clock)
         operations = [*_operations(self), *(_in_sandbox(each) for each in _operations(sandbox))]
         by_path: dict[str, list[Operation[Request]]] = {}
         for operation in operations:

@@ -154,7 +154,7 @@ def read(model: type[M], body: bytes) -> M:
     except UnfitTextError as error:
         raise invalid(Violation(name=_path(error.place), reason=f"{error}"), body=True) from None
     except MalformedJsonError as error:
-        raise invalid(Violation(reason=f"The body is no JSON: {error}."), body=True) from None
+        raise invalid(Violation(reason=f"The body cannot be read as JSON: {error}."), body=True) from None
     except ValidationError as error:
         raise invalid(*map(_violation, error.errors()[:VIOLATIONS_MAX]), body=True) from None
 

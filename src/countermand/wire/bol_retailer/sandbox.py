@@ -14,6 +14,7 @@ from countermand.domain.addresses.address import STRICT
 from countermand.domain.endpoint import Endpoint, EndpointState
 from countermand.domain.scoring import Figures
 from countermand.domain.subscriptions import Resource, Subscription
+from countermand.ids import Clock
 from countermand.reads.process_statuses import ProcessView
 from countermand.reads.seller_orders import Progress, SellerOrder
 from countermand.reads.shipments import ShipmentView
@@ -37,10 +38,13 @@ NUMBER: Final = 1_000_001
 
 
 class Sandbox:
-    """Every call, over fixed data. ``process_url`` is below which its process statuses are found."""
+    """Every call, over fixed data. ``process_url`` is below which its process statuses are found.
 
-    def __init__(self, process_url: str) -> None:
-        self._url = process_url
+    The ``clock`` only says which parameters are right: days of today's clients are not those of the data.
+    """
+
+    def __init__(self, process_url: str, clock: Clock) -> None:
+        self._url, self._clock = process_url, clock
         self.subscriptions = SandboxSubscriptions(self._queued)
 
     async def cancel_item(self, request: Request) -> Reply:
@@ -61,7 +65,7 @@ class Sandbox:
     async def list_orders(self, request: Request) -> Reply:
         """GET: the orders, all on the first page."""
         query = request.query
-        query.changes(NOW)
+        query.changes(self._clock())
         own, first, progress = query.fulfilment != FulfilmentMethod.FBB, query.page == 1, query.progress
         orders = [_of(order, progress) for order in ORDERS] if own and first else []
         return answer(200, {"orders": [views.reduced_order(order) for order in orders if order.lines]})

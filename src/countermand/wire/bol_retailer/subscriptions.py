@@ -132,13 +132,20 @@ def wanted_subscription(body: bytes, rules: AddressRules) -> WantedSubscription:
     """
     wanted = read(messages.Subscription, body)
     try:
-        if not kind_of(wanted.url).is_signed:
+        if not _is_web(wanted.url):
             raise BadAddressError("The address does not start with https://.")
         url = check_address(wanted.url, rules)
     except BadAddressError as error:
         raise invalid(Violation(name="url", reason=str(error)), body=True) from None
     resources = tuple(dict.fromkeys(wanted.resources))
     return WantedSubscription(url=url, resources=resources, enabled=wanted.enabled is not False)
+
+
+def _is_web(url: str) -> bool:
+    try:
+        return kind_of(url).is_signed
+    except BadAddressError:
+        return False
 
 
 def _target(request: Request) -> str:
