@@ -155,6 +155,19 @@ async def test_a_process_that_waits_is_told_once_it_has_its_answer(shop: Retaile
     assert await sent(shop, receiver) == [("PROCESS_STATUS", "FAILURE", forgotten)]
 
 
+async def test_a_process_that_nobody_answers_in_time_is_told_as_timed_out(
+    shop: RetailerSeller, receiver: Receiver
+) -> None:
+    _, item = await item_of(shop, by=shop.world.supplier)
+    await subscribe(shop, receiver.url, "PROCESS_STATUS")
+    await sent(shop, receiver)
+    process = await shop.cancel(item)
+    shop.world.clock.advance(hours=48, seconds=1)
+    await shop.world.application.worker.fire_deadlines()
+    assert await sent(shop, receiver) == [("PROCESS_STATUS", "TIMEOUT", process)]
+    assert (await shop.outcome(process))[0] == "TIMEOUT"
+
+
 async def test_a_call_of_the_older_api_is_told_of_too(shop: RetailerSeller, receiver: Receiver) -> None:
     await subscribe(shop, receiver.url, "PROCESS_STATUS")
     await sent(shop, receiver)
