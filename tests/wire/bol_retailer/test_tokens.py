@@ -2,14 +2,19 @@
 
 import base64
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
+from cryptography.fernet import Fernet
 from sqlalchemy import update
 
+from countermand.keyring import Keyring
 from countermand.store import tables as t
+from countermand.wire.bol_retailer.auth import LIFETIME, AccessTokens
 from countermand.wire.bol_retailer.vocabulary import MEDIA_TYPE
 from tests.wire.bol_retailer.calling import RetailerSeller, basic, new_client, opened_retailer
 
@@ -161,6 +166,19 @@ async def test_what_else_the_keys_close_is_no_token(sqlite_shop: RetailerSeller)
         closed = sqlite_shop.world.application.keyring.encrypt(content).decode()
         answer = await sqlite_shop.call("GET", "/retailer/orders", headers={"Authorization": f"Bearer {closed}"})
         assert answer.status == 401
+
+
+def test_a_token_is_good_for_as_long_as_its_key_is_in_the_file(tmp_path: Path) -> None:
+    old, new = Fernet.generate_key(), Fernet.generate_key()
+    file, client, now = tmp_path / "keys", UUID(int=1), datetime(2026, 11, 2, 9, tzinfo=UTC)
+    file.write_bytes(old)
+    token = AccessTokens(Keyring(file)).make(client, now)
+    opened = []
+    for keys in (old, new + b"\n" + old, new):
+        file.write_bytes(keys)
+        sealed = AccessTokens(Keyring(file)).open(token)
+        opened.append(sealed and (sealed.client, sealed.expires_at - now))
+    assert opened == [(client, LIFETIME), (client, LIFETIME), None]
 
 
 async def test_a_revoked_client_is_out_at_once(sqlite_shop: RetailerSeller) -> None:

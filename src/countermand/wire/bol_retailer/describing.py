@@ -11,7 +11,7 @@ from countermand.wire.bol.vocabulary import FulfilmentMethod
 from countermand.wire.bol_retailer import messages
 from countermand.wire.bol_retailer.answers import SCHEMAS, Schema, named, one_of
 from countermand.wire.bol_retailer.meaning import Request
-from countermand.wire.bol_retailer.vocabulary import MEDIA_TYPE, Indicator, ProcessEvent
+from countermand.wire.bol_retailer.vocabulary import ADVERTISER, MEDIA_TYPE, Indicator, ProcessEvent
 from countermand.wire.pipeline import Operation
 
 
@@ -159,14 +159,22 @@ def _call(operation: Operation[Request]) -> dict[str, Any]:
         "responses": _answers(operation, told),
     }
     if told.body:
-        content = {MEDIA_TYPE: {"schema": named(told.body.__name__)}}
-        call["requestBody"] = {"required": True, "content": content}
+        call["requestBody"] = {"required": True, "content": _content(told.body.__name__, *_types(operation))}
     return call
+
+
+def _types(operation: Operation[Request]) -> tuple[str, ...]:
+    return (MEDIA_TYPE, ADVERTISER) if operation.path.startswith("/shared") else (MEDIA_TYPE,)
+
+
+def _content(schema: str, *media_types: str) -> Schema:
+    return {each: {"schema": named(schema)} for each in media_types}
 
 
 def _answers(operation: Operation[Request], told: Described) -> dict[str, Any]:
     queued = operation.method != "GET" and operation.name not in _LOOKED_UP
-    good = {"202" if queued else "200": _answer("It is decided." if queued else "It is there.", told.answer)}
+    types = _types(operation)
+    good = {"202" if queued else "200": _answer("It is decided." if queued else "It is there.", told.answer, *types)}
     wrong = {"401": "no valid token", "403": "an inactive account, or no retailer", "406": "another type in `Accept`"}
     if told.query or told.body:
         wrong["400"] = "a member or a parameter is wrong; `violations` say which"
@@ -175,11 +183,11 @@ def _answers(operation: Operation[Request], told: Described) -> dict[str, Any]:
     if "{target}" in operation.path:
         wrong["404"] = "there is no such thing, or no such call"
     wrong |= {"429": "the quota of this kind of call is used up", "503": "the service is busy; repeat the call"}
-    return good | {status: _answer(f"A problem: {why}.", "Problem") for status, why in sorted(wrong.items())}
+    return good | {status: _answer(f"A problem: {why}.", "Problem", *types) for status, why in sorted(wrong.items())}
 
 
-def _answer(told: str, schema: str, media_type: str = MEDIA_TYPE) -> dict[str, Any]:
-    return {"description": told, "content": {media_type: {"schema": named(schema)}}}
+def _answer(told: str, schema: str, *media_types: str) -> dict[str, Any]:
+    return {"description": told, "content": _content(schema, *media_types)}
 
 
 _TOKEN: Final[dict[str, Any]] = {
