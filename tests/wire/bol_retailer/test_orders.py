@@ -316,6 +316,10 @@ async def test_a_wrong_parameter_is_a_violation(
         ("GET", "/retailer/offers", 404, None),
         ("GET", "/retailer/orders/", 404, None),
         ("GET", "/shared/nothing", 404, None),
+        ("GET", "/retailer", 404, None),
+        ("GET", "/shared-demo", 404, None),
+        ("GET", "/retailer//orders", 404, None),
+        ("GET", "/retailer/orders/%2F", 404, None),
     ],
 )
 async def test_there_is_no_such_call(

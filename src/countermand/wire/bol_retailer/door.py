@@ -59,7 +59,7 @@ def retailer_door(services: Services) -> Door:
     return Door(
         name=DOOR,
         prefixes=PREFIXES,
-        paths=frozenset({TOKENS}),
+        paths=frozenset({TOKENS, *(each.rstrip("/") for each in PREFIXES)}),
         app=Paths(apps, otherwise=_Refusal(dialect)),
         refuse_host=_Refusal(dialect),
         busy=dialect.busy,
