@@ -93,6 +93,8 @@ STEPS_OF_THE_DEMO = (
     "Alpine Supply rejects",
     "asked to cancel 1 unit",
     "Fine Shoes confirms with a signed PUT",
+    "Fine Shoes uses Retailer v10",
+    "PUT /retailer/orders/cancellation -> 202",
     "its signature is right (Standard Webhooks)",
     "89.95 EUR would go back",
     "one refund is due, of the quoted amount",
