@@ -36,7 +36,6 @@ from tests.domain.story import (
     allocate,
     ask,
     buckets,
-    change_transport,
     held_by_retailer,
     held_by_supplier,
     in_buckets,
@@ -308,8 +307,7 @@ def test_one_line_twice_in_a_parcel_never_ships_more_than_there_is() -> None:
 
 
 def correction(*lines: UUID, actor: Actor = SUPPLIER) -> ChangeParcel:
-    each = tuple(replace(change_transport(actor=actor), line=line) for line in lines)
-    return ChangeParcel(order=ORDER, actor=actor, parcel=PARCEL.id, lines=each, carrier="TNT", tracking_number="3S2")
+    return ChangeParcel(order=ORDER, actor=actor, parcel=PARCEL.id, lines=lines, carrier="TNT", tracking_number="3S2")
 
 
 def test_a_parcel_is_corrected_for_all_of_its_lines_or_for_none() -> None:

@@ -15,7 +15,6 @@ from countermand.domain.commands import (
     CancelOrder,
     CancelOwn,
     ChangeParcel,
-    ChangeTransport,
     Command,
     DeclineCancellation,
     Parcel,
@@ -160,13 +159,12 @@ class Sale:
     def ask_lines(self, *lines: AskCancellation) -> AskLines:
         return AskLines(order=self.order, actor=self.retailer, lines=lines)
 
-    def change_parcel(self, carrier: str, tracking_number: str) -> ChangeParcel:
-        line = ChangeTransport(line=self.line, actor=self.supplier, carrier=carrier, tracking_number=tracking_number)
+    def change_parcel(self, carrier: str | None, tracking_number: str | None) -> ChangeParcel:
         return ChangeParcel(
             order=self.order,
             actor=self.supplier,
             parcel=self.parcel,
-            lines=(line,),
+            lines=(self.line,),
             carrier=carrier,
             tracking_number=tracking_number,
         )

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from countermand.domain.commands import ChangeParcel, ChangeTransport, Parcel, Ship, ShipOrder
+from countermand.domain.commands import ChangeParcel, Parcel, Ship, ShipOrder
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.refusals import RefusalKind
 from countermand.service.calls import Done, Refused
@@ -130,7 +130,22 @@ async def test_what_is_left_ships_by_a_second_report_of_all_that_is_left(world: 
 
 
 def _correction(sale: Sale, parcel: UUID, number: str) -> ChangeParcel:
-    change = ChangeTransport(line=sale.line, actor=sale.supplier, carrier="UPS", tracking_number=number)
     return ChangeParcel(
-        order=sale.order, actor=sale.supplier, parcel=parcel, lines=(change,), carrier="UPS", tracking_number=number
+        order=sale.order, actor=sale.supplier, parcel=parcel, lines=(sale.line,), carrier="UPS", tracking_number=number
     )
+
+
+@pytest.mark.parametrize("one_batch", [True, False], ids=["one batch", "one after the other"])
+async def test_a_correction_of_the_carrier_and_one_of_the_number_both_stay(world: World, one_batch: bool) -> None:
+    sale = await new_sale(world, 3)
+    await sale.done(report()(sale))
+    [parcel] = await rows(world.application.database, t.shipments, t.shipments.c.order_id == sale.order)
+    sale.parcel = parcel["id"]
+    corrections = [sale.change_parcel("DHL", None), sale.change_parcel(None, "JD01")]
+    if one_batch:
+        await asyncio.gather(*map(sale.done, corrections))
+    else:
+        for each in corrections:
+            await sale.done(each)
+    [found] = await rows(world.application.database, t.shipments, t.shipments.c.order_id == sale.order)
+    assert (found["carrier"], found["tracking_number"]) == ("DHL", "JD01")

@@ -288,14 +288,14 @@ class ShipOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeParcel:
-    """Correct the carrier and the number of a parcel, for all of its lines or for none."""
+    """Correct the carrier and the number of a parcel, for all of its lines or for none; ``None`` leaves what it has."""
 
     order: UUID
     actor: Actor
     parcel: UUID
-    lines: tuple[ChangeTransport, ...]
-    carrier: str
-    tracking_number: str
+    lines: tuple[UUID, ...]
+    carrier: str | None
+    tracking_number: str | None
 
 
 OrderCommand = CancelOrder | AskLines | ReleaseOrder | AnswerOrder | AllocateOrder | ShipOrder | ChangeParcel

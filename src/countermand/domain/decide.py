@@ -1,6 +1,6 @@
 """The one function behind all APIs: what a command does to a line, or why it is refused."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -35,7 +35,7 @@ from countermand.domain.commands import (
     WithdrawCancellation,
 )
 from countermand.domain.line import Cancellation, Decision, Line, State
-from countermand.domain.parcels import ReportedParcel, reported_before, travels_so
+from countermand.domain.parcels import ReportedParcel, corrected, reported_before, travels_so
 from countermand.domain.policy import Policy, WholeOrder
 from countermand.domain.reassigning import reassign, reassigned, release
 from countermand.domain.refusals import LineReport, Refusal, RefusalKind
@@ -128,7 +128,7 @@ def decide_order(
     def decided(line: Line, each: LineCommand) -> Decision | Refusal:
         return decide(line, each, now, policy_of(line), new_id, partial(asked_under, line) if asked_under else None)
 
-    outcomes = _outcomes(lines, _per_line(lines, command), decided)
+    outcomes = _outcomes(lines, _per_line(lines, command, parcels), decided)
     if isinstance(command, CancelOrder) and _is_all_or_nothing(command, policies) and _must_wait(lines, outcomes):
         asks = [replace(each, group=group) for group in [new_id()] for each in _asks(lines, command)]
         outcomes = _outcomes(lines, asks, decided)
@@ -139,7 +139,7 @@ def _is_reported_again(
     lines: Sequence[Line], command: ShipOrder | ChangeParcel, parcels: Sequence[ReportedParcel]
 ) -> bool:
     named = _lines_named(lines, command)
-    if {line.id for line in named} != {each.line for each in command.lines}:
+    if {line.id for line in named} != _line_ids(command):
         return False
     if not all(fulfilment.holds(line, command.actor) for line in named):
         return False
@@ -149,8 +149,12 @@ def _is_reported_again(
 
 
 def _lines_named(lines: Sequence[Line], command: ShipOrder | ChangeParcel) -> list[Line]:
-    wanted = {each.line for each in command.lines}
+    wanted = _line_ids(command)
     return [line for line in lines if line.id in wanted]
+
+
+def _line_ids(command: ShipOrder | ChangeParcel) -> set[UUID]:
+    return {*command.lines} if isinstance(command, ChangeParcel) else {each.line for each in command.lines}
 
 
 def _must_wait(lines: Sequence[Line], outcomes: Sequence[LineOutcome]) -> bool:
@@ -192,7 +196,7 @@ def _units_asked(line: Line, command: LineCommand) -> int:
     return line.open if command.units is None else command.units
 
 
-def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]:
+def _per_line(lines: Sequence[Line], command: OrderCommand, parcels: Sequence[ReportedParcel]) -> list[LineCommand]:
     match command:
         case CancelOrder():
             return [*_asks(lines, command)]
@@ -205,10 +209,18 @@ def _per_line(lines: Sequence[Line], command: OrderCommand) -> list[LineCommand]
         case ShipOrder(parcel=parcel):
             tracking = f"{parcel.carrier} {parcel.tracking_number}".strip()
             return [replace(each, tracking=tracking) for each in command.lines]
-        case AskLines() | AllocateOrder() | ChangeParcel():
+        case AskLines() | AllocateOrder():
             return list(command.lines)
+        case ChangeParcel():
+            return [*_corrections(command, corrected(command, parcels))]
         case _:  # pragma: no cover
             assert_never(command)
+
+
+def _corrections(command: ChangeParcel, wanted: ReportedParcel | None) -> Iterator[ChangeTransport]:
+    carrier, number = (wanted or command).carrier or "", (wanted or command).tracking_number or ""
+    for line in command.lines:
+        yield ChangeTransport(line=line, actor=command.actor, carrier=carrier, tracking_number=number)
 
 
 def _asks(lines: Sequence[Line], command: CancelOrder) -> list[AskCancellation]:

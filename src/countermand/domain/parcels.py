@@ -55,22 +55,29 @@ def reported_before(
     return None
 
 
-def travels_so(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> bool:
+def corrected(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> ReportedParcel | None:
+    """The parcel as it is after this correction, if it is one of these."""
+    parcel = next((each for each in parcels if each.id == command.parcel), None)
+    if parcel is None:
+        return None
+    carrier = parcel.carrier if command.carrier is None else command.carrier
+    number = parcel.tracking_number if command.tracking_number is None else command.tracking_number
+    return replace(parcel, carrier=carrier, tracking_number=number)
+
+
+def travels_so(command: ChangeParcel, parcels: Sequence[ReportedParcel]) -> bool:
     """Whether the parcel already has the carrier and number of this correction."""
-    wanted = (command.carrier, plain(command.tracking_number))
-    return any(each.id == command.parcel and (each.carrier, plain(each.tracking_number)) == wanted for each in parcels)
-
-
-def changed(parcel: ReportedParcel, command: ChangeParcel) -> ReportedParcel:
-    """The parcel after this correction, if the correction is about it."""
-    if parcel.id != command.parcel:
-        return parcel
-    return replace(parcel, carrier=command.carrier, tracking_number=command.tracking_number)
+    wanted = corrected(command, parcels)
+    return wanted is not None and any(each.id == wanted.id and _travels_as(each, wanted) for each in parcels)
 
 
 def plain(text: str) -> str:
     """A tracking number or a reference without blanks and in small letters, since people type these differently."""
     return "".join(text.split()).casefold()
+
+
+def _travels_as(one: ReportedParcel, other: ReportedParcel) -> bool:
+    return (one.carrier, plain(one.tracking_number)) == (other.carrier, plain(other.tracking_number))
 
 
 def _holds_as_much(parcel: ReportedParcel, command: ShipOrder) -> bool:

@@ -24,8 +24,7 @@ from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.money.commands import PaymentCommand, RefundCommand, RetryRefund
 from countermand.domain.orders import PlaceOrder
-from countermand.domain.parcels import changed as changed_parcel
-from countermand.domain.parcels import reported, reported_before
+from countermand.domain.parcels import corrected, reported, reported_before
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.service.calls import Call, Done, Outcome, Refused
@@ -194,14 +193,14 @@ _AboutParcel = ShipOrder | ChangeParcel
 def _follow_parcel(work: Workspace, command: _AboutParcel, outcomes: Sequence[LineOutcome]) -> None:
     if not any(isinstance(each.outcome, Decision) and each.outcome.events for each in outcomes):
         return
-    first = work.lines[command.lines[0].line]
+    first = work.lines[outcomes[0].line]
     parcels = work.parcels.setdefault(command.order, [])
     if isinstance(command, ShipOrder):
         number = note_parcel(work, command, first, outcomes)
         parcels.append(reported(command.parcel, number, shipped(outcomes)))
-    else:
-        note_parcel_change(work, command, first.retailer)
-        work.parcels[command.order] = [changed_parcel(each, command) for each in parcels]
+    elif parcel := corrected(command, parcels):
+        note_parcel_change(work, parcel, first.retailer)
+        work.parcels[command.order] = [parcel if each.id == parcel.id else each for each in parcels]
 
 
 def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> UUID | None:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from countermand.domain.commands import ChangeParcel, Parcel, ShipOrder
+from countermand.domain.commands import Parcel, ShipOrder
 from countermand.domain.decide import LineOutcome
 from countermand.domain.events import EventKind
 from countermand.domain.line import Decision, Line
+from countermand.domain.parcels import ReportedParcel
 from countermand.service.workspace import Workspace
 
 
@@ -32,13 +33,13 @@ def note_parcel(work: Workspace, command: ShipOrder, first: Line, outcomes: Iter
     return number
 
 
-def note_parcel_change(work: Workspace, command: ChangeParcel, retailer: UUID) -> None:
-    """Correct the carrier and the number of a parcel."""
-    work.transports[command.parcel] = {
+def note_parcel_change(work: Workspace, parcel: ReportedParcel, retailer: UUID) -> None:
+    """Save the carrier and the number that a parcel has now."""
+    work.transports[parcel.id] = {
         "of_retailer": retailer,
-        "of_id": command.parcel,
-        "new_carrier": command.carrier,
-        "new_tracking_number": command.tracking_number,
+        "of_id": parcel.id,
+        "new_carrier": parcel.carrier,
+        "new_tracking_number": parcel.tracking_number,
     }
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from countermand.domain.commands import ChangeParcel, ChangeTransport, Command, Parcel, RetailerCancel, Ship, ShipOrder
+from countermand.domain.commands import ChangeParcel, Command, Parcel, RetailerCancel, Ship, ShipOrder
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.line import NO_LINE
 from countermand.domain.parties import Actor
@@ -80,20 +80,17 @@ def shipment(actor: Actor, entity: str, items: Sequence[SentItem], parcel: Parce
     return Process(command=command, event_type=EventType.CONFIRM_SHIPMENT, entity_id=entity, claimed_at=claimed_at)
 
 
-def transport(actor: Actor, item: str, found: Sequence[ShipmentView], carrier: str, tracking_number: str) -> Process:
+def transport(
+    actor: Actor, item: str, found: Sequence[ShipmentView], carrier: str | None, tracking_number: str
+) -> Process:
     """A parcel has another carrier or number than was reported. ``found`` is the parcel, or nothing."""
-    lines = [line.id for line, _ in found[0].contents] if found else [NO_LINE]
-
-    def change(line: UUID) -> ChangeTransport:
-        return ChangeTransport(line=line, actor=actor, carrier=carrier, tracking_number=tracking_number)
-
     command = ChangeParcel(
         order=found[0].row.order_id if found else NO_LINE,
         actor=actor,
         parcel=found[0].row.id if found else NO_LINE,
         carrier=carrier,
         tracking_number=tracking_number,
-        lines=tuple(change(line) for line in lines),
+        lines=tuple(line.id for line, _ in found[0].contents) if found else (NO_LINE,),
     )
     return Process(command=command, event_type=EventType.CHANGE_TRANSPORT, entity_id=item)
 

@@ -178,9 +178,10 @@ class RetailerCalls:
         number = number_of(request.target) or NUMBER_MAX
         find = partial(shipment_reads.shipments, retailer=request.caller.party, number=number, count=1)
         found = await self._read(find)
-        carrier = wanted.transporter_code or (found[0].row.carrier if found else "")
         target = request.target[: messages.ID_CHARS_MAX]
-        process = bol.transport(request.caller.actor, target, found, carrier, wanted.track_and_trace)
+        process = bol.transport(
+            request.caller.actor, target, found, wanted.transporter_code or None, wanted.track_and_trace
+        )
         return await self._queued(request, process)
 
     # Reading

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from countermand.admin.callers import Caller
 from countermand.documents.shipments import ShipmentOut, shipment_document
-from countermand.domain.commands import ChangeParcel, ChangeTransport, Parcel, Ship, ShipOrder
+from countermand.domain.commands import ChangeParcel, Parcel, Ship, ShipOrder
 from countermand.domain.idempotency import IdempotencyKey
 from countermand.domain.orders import LINES_MAX
 from countermand.domain.refusals import UNKNOWN_ORDER
@@ -154,21 +154,15 @@ async def _correct(
     services: Services, who: Caller, found: shipment_reads.Parcel, body: TransportIn, key: IdempotencyKey | None
 ) -> Response:
     row = found.row
-    carrier = row.carrier if body.carrier is None else body.carrier
-    number = row.tracking_number if body.tracking_number is None else body.tracking_number
-    lines = [
-        ChangeTransport(line=line, actor=who.actor, carrier=carrier, tracking_number=number)
-        for line, _ in found.contents
-    ]
     command = ChangeParcel(
         order=row.order_id,
         actor=who.actor,
         parcel=row.id,
-        lines=tuple(lines),
-        carrier=carrier,
-        tracking_number=number,
+        lines=tuple(line for line, _ in found.contents),
+        carrier=body.carrier,
+        tracking_number=body.tracking_number,
     )
-    same = (carrier, number) == (row.carrier, row.tracking_number)
+    same = body.carrier in (None, row.carrier) and body.tracking_number in (None, row.tracking_number)
     return await submit_once(
         services,
         Call(command=command, door=DOOR, retailer=row.retailer_id),
