@@ -144,6 +144,7 @@ def goals(found: Figures) -> list[Goal]:
             )
             for engine, name in ((POSTGRES, "PostgreSQL"), (SQLITE, "SQLite"))
             for door, wanted in (("plaza", 0.85), ("retailer", 0.8), ("native", 0.85))
+            if door in found["rates"]["about"]["door"].split()
         ),
         *(
             Goal(name=f"{_span(found, engine)}: what is left of the rate, {name}", wanted=0.85, measured=left)
