@@ -18,7 +18,7 @@ from countermand.admin import sessions
 from countermand.cli import main
 from countermand.cli import running as running_module
 from tests.support import citus, cluster, templates
-from tests.support.citus_rules import statements_keep_the_rules
+from tests.support.citus_rules import judging_statements
 from tests.support.logs import log_plainly
 from tests.support.pgnode import Node, in_memory
 from tests.support.receiver import Receiver
@@ -59,12 +59,8 @@ def slow_hasher() -> Iterator[PasswordHasher]:
 
 
 @pytest.fixture(autouse=cluster.IN_ITS_SQL in os.environ)
-def _rules_of_citus(request: pytest.FixtureRequest) -> Iterator[None]:
-    given = getattr(request.node, "callspec", None)
-    if given is None or "citus-sql" not in given.params.values():
-        yield
-        return
-    with statements_keep_the_rules():
+def _rules_of_citus() -> Iterator[None]:
+    with judging_statements():
         yield
 
 

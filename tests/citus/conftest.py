@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.citus import new_database
-from tests.support.citus_rules import statements_keep_the_rules
+from tests.support.citus_rules import judging_statements
 from tests.support.pgnode import Node
 
 
@@ -22,6 +22,7 @@ def shared_url(postgres: Node) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _rules() -> Iterator[None]:
-    with statements_keep_the_rules():
+def statements_keep_the_rules() -> Iterator[None]:
+    """No statement that was sent is one that Citus refuses."""
+    with judging_statements():
         yield

@@ -7,8 +7,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
+from countermand.store.engines.protocol import engine_of
 from tests.support.spreading import judged
 
 ON_ALL_SERVERS: Final = {f"{table} is changed on several servers" for table in ("notices", "idempotency_records")}
@@ -16,6 +17,14 @@ ON_ALL_SERVERS: Final = {f"{table} is changed on several servers" for table in (
 
 _JUDGED: Final[set[str]] = set()
 """The texts that were looked at by now: most tests send the same."""
+
+
+def _is_for_citus(connection: Connection) -> bool:
+    """Not to a plain database, nor to one before its tables are spread."""
+    try:
+        return engine_of(connection).one_retailer
+    except KeyError:
+        return False
 
 
 def _is_of_the_service() -> bool:
@@ -32,7 +41,7 @@ def _is_of_the_service() -> bool:
 
 
 @contextmanager
-def statements_keep_the_rules() -> Iterator[None]:
+def judging_statements() -> Iterator[None]:
     """Watch what is sent meanwhile.
 
     Raises:
@@ -41,10 +50,10 @@ def statements_keep_the_rules() -> Iterator[None]:
     sent: dict[str, Any] = {}
 
     def keep(connection: Any, cursor: Any, statement: str, given: Any, context: Any, many: bool) -> None:
-        if connection.dialect.name != "postgresql":
-            return
         words = ("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")
-        if statement in _JUDGED or not statement.lstrip().startswith(words) or not _is_of_the_service():
+        if statement in _JUDGED or not statement.lstrip().startswith(words):
+            return
+        if not _is_for_citus(connection) or not _is_of_the_service():
             return
         sent.setdefault(statement, given[0] if many else given)
 
