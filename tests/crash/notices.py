@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import psycopg
 from bench.processes import ServerProcess, children
@@ -158,6 +158,10 @@ class Notified(Torture):
         return it
 
 
+ORDERS_A_S: Final = 40
+"""More than are played in a second: the load goes on until the leases of a dead process have ended."""
+
+
 def _serving(url: str, parent: int, count: int) -> list[int]:
     """The processes of a server, when so many run and have work."""
     alive = children(parent)
@@ -202,7 +206,8 @@ def deliver(
         port = stack.enter_context(_receiver(record, directory / "receiver.log"))
         given = {**ENVIRONMENT, "COUNTERMAND_WORKER_LEASE_S": str(lease_s), "COUNTERMAND_KEY_FILE": str(keys)}
         stack.enter_context(started_with(given, engine, works=processes > 1))
-        planted = plant(url, orders=min(kills, 40) * orders_a_kill, lines=3, retailers=10, suppliers=4, keys=keys)
+        each = orders_a_kill + (int(ORDERS_A_S * lease_s) if processes > 1 else 0)
+        planted = plant(url, orders=min(kills, 40) * each, lines=3, retailers=10, suppliers=4, keys=keys)
         asyncio.run(_register(url, keys, port, planted))
         tally = Tally(engine)
         service: Service = (
