@@ -1,6 +1,7 @@
 """Commands that run the service."""
 
 import asyncio
+import ctypes
 import errno
 import gc
 import importlib
@@ -9,8 +10,9 @@ import os
 import resource
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 from cyclopts import Parameter
 from pydantic import ValidationError
@@ -69,6 +71,7 @@ def serve(
     _check_processes(settings)
     configure_logging(settings.log_level, settings.log_format)
     allow_many_files()
+    share_freed_memory()
     # Only this command needs the web server and the doors, which take a while to import.
     from countermand.serving import serve as serve_doors
 
@@ -151,6 +154,7 @@ def worker(*, database: DatabaseFlag = None) -> None:
         fail(Exit.BAD_CONFIGURATION, "needs_postgresql", why)
     configure_logging(settings.log_level, settings.log_format)
     allow_many_files()
+    share_freed_memory()
     run(work(settings, lambda: say(f"countermand works ({shown(settings.database)})")))
 
 
@@ -158,6 +162,20 @@ def allow_many_files() -> None:
     """As many open files as the system permits: a thousand receivers that hang are a thousand sockets."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def share_freed_memory() -> None:
+    """Have all threads use one heap, where the C library is glibc; call it before there are threads.
+
+    By itself each thread gets a heap of its own and keeps what it has freed from the others. After 30,000 calls on
+    SQLite those kept 14 MB, and more with every hour.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+_M_ARENA_MAX: Final = -8
+"""As ``malloc.h`` of glibc has it."""
 
 
 def migrate(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
