@@ -50,7 +50,7 @@ SETTLED: Final = 1 / 3
 GROWTH_MAX: Final = 0.01
 """Of the memory, in an hour."""
 DESCRIPTORS_MAX: Final = 20
-"""More at the end than when it had settled: connections come and go."""
+"""More in the second half of what is measured than in the first."""
 LINES_AN_ORDER: Final = 4
 RETAILERS: Final = 50
 
@@ -246,6 +246,7 @@ def _soak(engine: str, options: argparse.Namespace, directory: Path, client: Cli
         samples.append(stage.sample(began))
     left = stage.drained()
     settled = [each for each in samples if each.at_s > SETTLED * options.minutes * 60]
+    half = len(settled) // 2
     growth = linear_regression([each.at_s / 3600 for each in settled], [each.memory_mb for each in settled]).slope
     return Figures(
         engine=engine,
@@ -256,14 +257,19 @@ def _soak(engine: str, options: argparse.Namespace, directory: Path, client: Cli
         kills=stage.kills,
         memory_mb=settled[-1].memory_mb,
         growth_an_hour=growth / settled[0].memory_mb,
-        descriptors=settled[-1].descriptors,
-        more_descriptors=settled[-1].descriptors - settled[0].descriptors,
+        descriptors=_fewest(settled[half:]),
+        more_descriptors=_fewest(settled[half:]) - _fewest(settled[:half]),
         backlog_max=max(each.backlog for each in samples),
         backlog_left=left,
         acknowledged=statuses.get("204", 0),
         stored=stage.stored(),
         samples=samples,
     )
+
+
+def _fewest(samples: Sequence[Sample]) -> int:
+    """Descriptors without those of connections that callers had open at the moment."""
+    return min(each.descriptors for each in samples)
 
 
 def _line(figures: Figures) -> str:
