@@ -1,10 +1,12 @@
 """POST /token, in all the ways that clients in the field use it, and what an access token is good for."""
 
 import base64
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 import httpx2
@@ -104,6 +106,17 @@ async def test_another_grant_is_refused(
     headers = {"Content-Type": content_type} if content_type else {}
     answer = await sqlite_shop.seller.http.post(f"/token{query}", headers=headers, content=body)
     assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "application/json"])
+async def test_what_is_not_read_is_ignored_also_twice(sqlite_shop: RetailerSeller, content_type: str) -> None:
+    client = sqlite_shop.client
+    body = f"grant_type=client_credentials&client_id={client.id}&client_secret={client.secret}&x=1&x=2"
+    if content_type == "application/json":
+        body = json.dumps({**dict(parse_qsl(body)), "x": [1, 2]})
+    headers = {"Content-Type": content_type}
+    answer = await sqlite_shop.seller.http.post("/token?y=1&y=2", headers=headers, content=body.encode())
+    assert answer.status_code == 200, answer.text
 
 
 async def test_where_a_header_and_a_form_name_clients_the_header_counts(sqlite_shop: RetailerSeller) -> None:

@@ -218,6 +218,10 @@ class TokenEndpoint:
         return Reply(status=200, body=json_bytes(document), media_type=JSON + b";charset=UTF-8")
 
 
+_READ: Final = ("grant_type", "client_id", "client_secret")
+"""The parameters that are read. Whatever else is sent is ignored, also twice."""
+
+
 class _UnreadableError(ValueError):
     """What is sent for a token cannot be read in one way."""
 
@@ -226,7 +230,7 @@ def _parameters(scope: Scope, body: bytes) -> Mapping[str, str]:
     """What a form, a JSON object and the query say. A secret is never taken from the query, which is logged.
 
     Raises:
-        _UnreadableError: the body cannot be read, or a parameter is there more than once (RFC 6749, 3.2).
+        _UnreadableError: the body cannot be read, or a parameter that is read is there more than once (RFC 6749, 3.2).
     """
     query, sent = _read_form(scope["query_string"]), _members(scope, body)
     grants = {each["grant_type"] for each in (query, sent) if "grant_type" in each}
@@ -252,7 +256,7 @@ def _read_form(encoded: bytes) -> dict[str, str]:
         given = parse_qs(encoded.decode("latin-1"), keep_blank_values=True, max_num_fields=20)
     except ValueError:
         raise _UnreadableError("There are too many parameters.") from None
-    if any(len(values) > 1 for values in given.values()):
+    if any(len(given.get(name, ())) > 1 for name in _READ):
         raise _UnreadableError("A parameter is there more than once.")
     return {name: values[0] for name, values in given.items()}
 
