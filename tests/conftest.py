@@ -59,7 +59,8 @@ def slow_hasher() -> Iterator[PasswordHasher]:
 
 
 @pytest.fixture(autouse=cluster.IN_ITS_SQL in os.environ)
-def _rules_of_citus() -> Iterator[None]:
+def statements_keep_the_rules() -> Iterator[None]:
+    """In the SQL for Citus, no statement that was sent is one that Citus refuses."""
     with judging_statements():
         yield
 

@@ -53,6 +53,8 @@ T = TypeVar("T")
 
 WORKERS = 2
 LEASE_S = 2
+ORDERS_A_S: Final = 40
+"""More than are played in a second: the load goes on until the leases of a dead process have ended."""
 FAILURES_IN_A_THOUSAND = 5
 SLOWEST_S = 0.005
 DRAIN_S = 600.0
@@ -156,10 +158,6 @@ class Notified(Torture):
                 raise TimeoutError
             time.sleep(0.02)
         return it
-
-
-ORDERS_A_S: Final = 40
-"""More than are played in a second: the load goes on until the leases of a dead process have ended."""
 
 
 def _serving(url: str, parent: int, count: int) -> list[int]:

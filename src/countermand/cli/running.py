@@ -1,7 +1,6 @@
 """Commands that run the service."""
 
 import asyncio
-import ctypes
 import errno
 import gc
 import importlib
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PORT_MAX = 65_535
+M_ARENA_MAX: Final = -8
+"""As ``malloc.h`` of glibc has it."""
 PAGE_ROWS = 200
 """So many rows of a long list are read at once."""
 
@@ -170,12 +171,11 @@ def share_freed_memory() -> None:
     By itself each thread gets a heap of its own and keeps what it has freed from the others. After 30,000 calls on
     SQLite those kept 14 MB, and more with every hour.
     """
+    # Other commands need not import it.
+    import ctypes
+
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-_M_ARENA_MAX: Final = -8
-"""As ``malloc.h`` of glibc has it."""
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
 def migrate(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:

@@ -57,18 +57,14 @@ def reported_before(
 
 def corrected(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> ReportedParcel | None:
     """The parcel as it is after this correction, if it is one of these."""
-    parcel = next((each for each in parcels if each.id == command.parcel), None)
-    if parcel is None:
-        return None
-    carrier = parcel.carrier if command.carrier is None else command.carrier
-    number = parcel.tracking_number if command.tracking_number is None else command.tracking_number
-    return replace(parcel, carrier=carrier, tracking_number=number)
+    parcel = _parcel_of(command, parcels)
+    return _changed(parcel, command) if parcel else None
 
 
-def travels_so(command: ChangeParcel, parcels: Sequence[ReportedParcel]) -> bool:
+def travels_so(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> bool:
     """Whether the parcel already has the carrier and number of this correction."""
-    wanted = corrected(command, parcels)
-    return wanted is not None and any(each.id == wanted.id and _travels_as(each, wanted) for each in parcels)
+    parcel = _parcel_of(command, parcels)
+    return parcel is not None and _transport(parcel) == _transport(_changed(parcel, command))
 
 
 def plain(text: str) -> str:
@@ -76,8 +72,18 @@ def plain(text: str) -> str:
     return "".join(text.split()).casefold()
 
 
-def _travels_as(one: ReportedParcel, other: ReportedParcel) -> bool:
-    return (one.carrier, plain(one.tracking_number)) == (other.carrier, plain(other.tracking_number))
+def _parcel_of(command: ChangeParcel, parcels: Iterable[ReportedParcel]) -> ReportedParcel | None:
+    return next((each for each in parcels if each.id == command.parcel), None)
+
+
+def _changed(parcel: ReportedParcel, command: ChangeParcel) -> ReportedParcel:
+    carrier = parcel.carrier if command.carrier is None else command.carrier
+    number = parcel.tracking_number if command.tracking_number is None else command.tracking_number
+    return replace(parcel, carrier=carrier, tracking_number=number)
+
+
+def _transport(parcel: ReportedParcel) -> tuple[str, str]:
+    return parcel.carrier, plain(parcel.tracking_number)
 
 
 def _holds_as_much(parcel: ReportedParcel, command: ShipOrder) -> bool:

@@ -24,7 +24,7 @@ from countermand.domain.groups import settle
 from countermand.domain.line import Cancellation, Decision, Line
 from countermand.domain.money.commands import PaymentCommand, RefundCommand, RetryRefund
 from countermand.domain.orders import PlaceOrder
-from countermand.domain.parcels import corrected, reported, reported_before
+from countermand.domain.parcels import ReportedParcel, corrected, reported, reported_before
 from countermand.domain.parties import Actor
 from countermand.domain.refusals import UNKNOWN_LINE, Refusal
 from countermand.service.calls import Call, Done, Outcome, Refused
@@ -79,7 +79,7 @@ def _decide(work: Workspace, call: Call) -> Outcome:
         outcomes=outcomes,
         cancellations=tuple(each.id for each in changed),
         repeated=repeated,
-        parcel=parcel,
+        parcel=parcel.id if parcel else None,
         process=process,
         at=work.now,
     )
@@ -203,15 +203,13 @@ def _follow_parcel(work: Workspace, command: _AboutParcel, outcomes: Sequence[Li
         work.parcels[command.order] = [parcel if each.id == parcel.id else each for each in parcels]
 
 
-def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> UUID | None:
+def _parcel_of(work: Workspace, command: Command, lines: Sequence[UUID]) -> ReportedParcel | None:
     """The parcel that a report is about; of a repeat, the one that was reported before."""
     if not isinstance(command, ShipOrder):
         return None
     parcels = work.parcels.get(command.order, ())
-    if any(each.id == command.parcel.id for each in parcels):
-        return command.parcel.id
-    before = reported_before(command, [work.lines[line] for line in lines], parcels)
-    return before.id if before else None
+    made = next((each for each in parcels if each.id == command.parcel.id), None)
+    return made or reported_before(command, [work.lines[line] for line in lines], parcels)
 
 
 def _remarks(result: Result) -> Iterator[Decision]:

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from countermand.domain.line import Cancellation, Line
+from countermand.domain.parcels import ReportedParcel
 from countermand.domain.processes import state_of_answer, state_of_call, waits_for
 from countermand.domain.refusals import Refusal
 from countermand.domain.subscriptions import PROCESS_FINISHED
@@ -21,7 +22,7 @@ def open_process(
     retailer: UUID,
     result: Refusal | Line | None,
     changed: Sequence[Cancellation],
-    parcel: UUID | None = None,
+    parcel: ReportedParcel | None = None,
 ) -> int:
     """Add the process status of a call: pending while a cancellation of it waits for its answer. Returns its number.
 
@@ -36,7 +37,7 @@ def open_process(
         retailer_id=retailer,
         number=number,
         event_type=wanted.event_type,
-        entity_id=wanted.entity_id or _number_of(work, parcel),
+        entity_id=wanted.entity_id or (str(parcel.number) if parcel else ""),
         status=status.value,
         error_message=error,
         cancellation_id=waiting.id if waiting else None,
@@ -47,11 +48,6 @@ def open_process(
     if not waiting:
         _tell_subscriptions(work, retailer, number)
     return number
-
-
-def _number_of(work: Workspace, parcel: UUID | None) -> str:
-    known = (each.number for parcels in work.parcels.values() for each in parcels if each.id == parcel)
-    return str(next(known, ""))
 
 
 def settle_process(work: Workspace, line: Line, cancellation: Cancellation) -> None:
