@@ -69,6 +69,8 @@ async def opened(
             await service.uses.settle()
             if service.shared_quotas is not None:
                 await service.shared_quotas.settle()
+            # Its last commits woke the worker, which may never have run.
+            await service.worker.notices.finish(0)
             await network.close()
     finally:
         for provider in providers.values():

@@ -197,6 +197,36 @@ async def test_a_story_by_keyboard_only(site: Site) -> None:
     await page.wait_for_url("**/console/account#keys")
 
 
+async def test_a_dialog_opens_once_and_again_however_quickly(site: Site) -> None:
+    """Of two requests for it one is enough; and what closed it last does not take away what is open now."""
+    path = await asked(site.world)
+    page = await site.open(await operator(site.world))
+    await page.goto(path)
+    await page.evaluate("""() => {
+        const link = document.querySelector('[data-key="a"]');
+        link.click();
+        link.click();
+        document.querySelector('[data-key="d"]').click();
+    }""")
+    dialog = page.locator("dialog.sheet[open]")
+    await dialog.wait_for()
+    await page.wait_for_load_state("networkidle")
+    assert await dialog.count() == 1
+    still_open = """async () => {
+        const dialog = document.querySelector("dialog.sheet");
+        const closed = new Promise((told) => dialog.addEventListener("close", told));
+        dialog.close();
+        document.querySelector('[data-key="a"]').click();
+        await closed;
+        return dialog.isConnected && dialog.open;
+    }"""
+    assert await page.evaluate(still_open)
+    await page.keyboard.press("Escape")
+    await dialog.wait_for(state="hidden")
+    await page.keyboard.press("a")
+    await dialog.wait_for()
+
+
 async def test_keys_that_are_off_do_nothing(site: Site) -> None:
     page = await site.open(await operator(site.world))
     await page.goto("/console/account")

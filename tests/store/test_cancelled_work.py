@@ -3,13 +3,17 @@
 import asyncio
 import gc
 import warnings
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from threading import Event
 
 import pytest
 from sqlalchemy import Connection, text
 
 from countermand.store.engines.opening import open_database
+from countermand.store.engines.postgresql.aside import Aside
+from countermand.store.engines.protocol import Database, UnavailableError, Work
 from tests.store.holding import connections_in_use
 from tests.support.world import World
 
@@ -31,10 +35,17 @@ def _number(connection: Connection) -> int:
     return int(connection.execute(text("SELECT 1")).scalar_one())
 
 
-@pytest.mark.parametrize("kind", ["read", "heavy read", "write"])
+KINDS = ["read", "heavy read", "write"]
+
+
+async def _opened(url: str, kind: str) -> tuple[Database, Callable[[Work[int]], Awaitable[int]]]:
+    database = await open_database(url, allow_weak_durability=True)
+    return database, database.write if kind == "write" else partial(database.read, heavy=kind == "heavy read")
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_a_connection_outlives_the_caller_that_leaves(database_url: str, kind: str) -> None:
-    database = await open_database(database_url, allow_weak_durability=True)
-    run = database.write if kind == "write" else partial(database.read, heavy=kind == "heavy read")
+    database, run = await _opened(database_url, kind)
     with warnings.catch_warnings(record=True) as answer:
         warnings.simplefilter("always")
         for turns in TURNS:
@@ -43,6 +54,45 @@ async def test_a_connection_outlives_the_caller_that_leaves(database_url: str, k
         gc.collect()
     assert not [str(warning.message) for warning in answer]
     assert connections_in_use(database) == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_nothing_begins_while_a_database_closes_or_afterwards(database_url: str, kind: str) -> None:
+    """A connection taken then would be left to the garbage collector, in an event loop that has ended."""
+    database, run = await _opened(database_url, kind)
+    under_way = asyncio.ensure_future(run(_number))
+    await asyncio.sleep(0)
+    closing = asyncio.ensure_future(database.close())
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError):
+        await run(_number)
+    await closing
+    with pytest.raises(UnavailableError):
+        await run(_number)
+    assert await under_way == 1
+    assert connections_in_use(database) == 0
+
+
+async def test_heavy_work_puts_away_what_it_has_before_its_loop_ends() -> None:
+    aside, begun, put_away = Aside(), Event(), []
+
+    async def work() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            for _ in TURNS:
+                await asyncio.sleep(0)
+            put_away.append("connection")
+
+    async def close_pool() -> None:
+        put_away.append("pool")
+
+    task = asyncio.ensure_future(aside.run(work()))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    await aside.close(close_pool())
+    assert put_away == ["connection", "pool"]
 
 
 async def test_a_write_that_has_begun_is_committed_though_nobody_waits(world: World) -> None:

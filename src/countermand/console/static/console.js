@@ -150,9 +150,12 @@
     [...dialog.querySelectorAll("textarea, input:not([type=hidden])")].some((each) =>
       "checked" in each && /checkbox|radio/.test(each.type) ? each.checked !== each.defaultChecked : each.value !== each.defaultValue,
     );
+  let asking = false;
   const show = async (link) => {
     const kept = [...document.querySelectorAll("dialog.sheet")].find((each) => each.dataset.from === link.href);
     if (kept) return kept.showModal();
+    if (asking) return;
+    asking = true;
     let sheet;
     try {
       const { status, page } = await fetched(link.href);
@@ -160,6 +163,7 @@
     } catch {
       sheet = null;
     }
+    asking = false;
     if (!sheet) return location.assign(link.href);
     const dialog = document.createElement("dialog");
     dialog.className = "sheet";
@@ -175,8 +179,8 @@
       event.preventDefault();
       dialog.close();
     });
-    // What was typed stays for the next time.
-    dialog.addEventListener("close", () => isTyped(dialog) || dialog.remove());
+    // What was typed stays for the next time. The event comes late: the dialog may have been opened again.
+    dialog.addEventListener("close", () => dialog.open || isTyped(dialog) || dialog.remove());
     main.append(dialog);
     dialog.showModal();
   };

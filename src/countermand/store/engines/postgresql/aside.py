@@ -3,9 +3,12 @@
 import asyncio
 from collections.abc import Coroutine
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
+
+LAST_WORK_S: Final = 10.0
+"""How long closing waits for what has begun, in seconds, before it breaks it off."""
 
 
 class Aside:
@@ -24,12 +27,19 @@ class Aside:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def close(self, last: Coroutine[Any, Any, None]) -> None:
-        """Do the last work, if there was any, and end the thread."""
+        """Do the last work, if there was any, when all other has ended, and end the thread."""
         if self._loop is None or self._thread is None:
             last.close()
             return
-        await self.run(last)
+        await self.run(_after_all(last))
         self._loop.call_soon_threadsafe(self._loop.stop)
         await asyncio.to_thread(self._thread.join)
         self._loop.close()
         self._loop = self._thread = None
+
+
+async def _after_all(last: Coroutine[Any, Any, None]) -> None:
+    # Work that nobody waits for any more still puts its connection away.
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=LAST_WORK_S)
+    await last

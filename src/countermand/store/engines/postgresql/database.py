@@ -16,7 +16,7 @@ from countermand import turns
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
 from countermand.store.engines.postgresql.address import PostgresAddress, read_address
-from countermand.store.engines.postgresql.aside import Aside
+from countermand.store.engines.postgresql.aside import LAST_WORK_S, Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
 from countermand.store.engines.postgresql.driver import QUERY_CANCELED, own_snapshots, own_transactions
 from countermand.store.engines.postgresql.standby import Standby, UnfitError
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 T = TypeVar("T")
-
-LAST_WORK_S: Final = 10.0
-"""How long closing waits for what has begun, in seconds, before it breaks it off."""
 
 POSTGRES_READERS: Final = 8
 
@@ -83,6 +80,7 @@ class PostgresDatabase:
         self._pooled = how.pooled
         self._is_bound: bool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         connect = _connecting(address, pooled=how.pooled)
         self._connect = connect["async_creator_fn"]
         pool = partial(
@@ -170,7 +168,8 @@ class PostgresDatabase:
         return None if self._pooled else PostgresChannel(self._connect)
 
     async def close(self) -> None:
-        """Wait for what is under way, then close every pool."""
+        """Begin nothing more, wait for what is under way, then close every pool."""
+        self._is_closed = True
         if self._under_way:
             _, late = await asyncio.wait(self._under_way, timeout=LAST_WORK_S)
             for task in late:
@@ -209,6 +208,9 @@ class PostgresDatabase:
         return await asyncio.shield(self._started(work))
 
     def _started(self, work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+        if self._is_closed:
+            work.close()
+            raise UnavailableError
         task = asyncio.ensure_future(_within(self._timeout_s, work))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)

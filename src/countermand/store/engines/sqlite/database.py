@@ -64,6 +64,7 @@ class SqliteDatabase:
         self._readers = opened(begin="BEGIN", connections=SQLITE_READERS, cache_kib=READER_CACHE_KIB)
         self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader_threads = ThreadPoolExecutor(SQLITE_READERS, thread_name_prefix="reader")
+        self._is_closed = False
 
     async def read(self, question: Work[T], *, heavy: bool = False) -> T:
         """Run in a reader's thread."""
@@ -79,6 +80,8 @@ class SqliteDatabase:
             raise
 
     def _in_thread(self, question: Work[T]) -> asyncio.Future[T]:
+        if self._is_closed:
+            raise UnavailableError
         return asyncio.get_running_loop().run_in_executor(
             self._reader_threads, _in_snapshot, self._readers, question, self._read_timeout_s
         )
@@ -91,6 +94,8 @@ class SqliteDatabase:
 
     async def write(self, work: Work[T]) -> T:
         """Run in the writer's thread."""
+        if self._is_closed:
+            raise UnavailableError
         with tracing.span("database.write", "client"):
             return await asyncio.get_running_loop().run_in_executor(
                 self._writer_thread, _in_transaction, self._writer, work, self._keeps
@@ -104,7 +109,8 @@ class SqliteDatabase:
         return
 
     async def close(self) -> None:
-        """Wait for both kinds of thread."""
+        """Begin nothing more, and wait for both kinds of thread."""
+        self._is_closed = True
         self._writer_thread.shutdown()
         self._reader_threads.shutdown()
         self._writer.dispose()
