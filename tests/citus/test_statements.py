@@ -63,6 +63,7 @@ OF_ONE_SERVER: Final = {
     "store.refunds.refunds_of_payment",
     "store.refunds.refunds_sharing",
     "store.refunds.released_before",
+    "store.refunds.was_parked_for",
     "store.retention.orders_with_customer",
     "store.retention.purge",
 }

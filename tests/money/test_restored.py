@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,63 @@ async def test_a_person_who_says_that_it_was_for_something_else_has_it_paid(worl
     )
     await again.work(hours=1)
     assert (await again.states(), here.bank.moved()) == (["confirmed"], 1800)
+
+
+async def _tried_again(here: Desk) -> None:
+    for row in await rows_of(here.world, "refunds"):
+        if row.state == "parked":
+            await here.sale.done(
+                RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, step=row.step, note="that was another")
+            )
+
+
+@pytest.mark.parametrize("fault", ["later", "before", "error", "equal"])
+async def test_a_person_who_said_so_is_not_asked_again_after_another_fault(
+    world: World, backing: Backups, fault: str
+) -> None:
+    here = await desk(world)
+    path = await backing.take(here)
+    await here.owed()
+    await here.work()
+    again = await backing.restore(here, path)
+    await again.owed()
+    await again.work()
+    await _tried_again(again)
+    if fault == "equal":
+        here.bank.equal_refunds_apart = timedelta(hours=3)
+    else:
+        here.bank.script.append(fault)
+    await again.work(hours=1)
+    assert (await refund_of(again)).state in ("due", "unknown")
+    await again.work(hours=3)
+    assert (await again.states(), here.bank.moved()) == (["confirmed"], 1800)
+
+
+async def test_who_said_it_of_one_refund_did_not_say_it_of_one_that_would_share_its_call(
+    world: World, backing: Backups
+) -> None:
+    here = await desk(world)
+    here.bank.equal_refunds_apart = timedelta(hours=1)
+    path = await backing.take(here)
+    await here.owed()
+    await here.work()
+    again = await backing.restore(here, path)
+    await again.owed()
+    await again.work()
+    await again.owed()
+    here.bank.mute = True
+    await again.work(hours=2)
+    assert await again.states() == ["due", "parked"]
+    # The second is tried again in a while; the first at once, and the two would be equal.
+    here.bank.mute = False
+    await _tried_again(again)
+    await again.work()
+    assert (await again.states(), here.bank.moved()) == (["confirmed", "due"], 1800)
+    await again.work(hours=2)
+    assert (await again.states(), here.bank.moved()) == (["confirmed", "parked"], 1800)
+    await _tried_again(again)
+    await again.work(hours=2)
+    assert (await again.states(), here.bank.moved()) == (["confirmed", "confirmed"], 2700)
 
 
 async def test_what_was_done_before_the_backup_holds_nothing_up(world: World, backing: Backups) -> None:

@@ -1527,6 +1527,12 @@ def _(filled: Filled) -> Cases:
     return {"": lambda connection: refunds.refunds_of_payment(connection, row.retailer_id, refund_of(row))}
 
 
+@of("store.refunds.was_parked_for")
+def _(filled: Filled) -> Cases:
+    row = filled.row("refund")
+    return {"": lambda connection: refunds.was_parked_for(connection, row.retailer_id, refund_of(row), "It failed.")}
+
+
 @of("store.refunds.released_before")
 def _(filled: Filled) -> Cases:
     row = filled.row("refund")

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Column, Connection, Integer, Select, and_, bindparam, func, or_, select, union
 
+from countermand.domain.events import EventKind
 from countermand.domain.money.refunds import Refund
 from countermand.store import tables as t
 from countermand.store.columns import NumberList, one_of
@@ -16,6 +17,8 @@ from countermand.store.views import RefundRow, views
 
 HINTED_MAX: Final = 100
 """One webhook makes the worker ask about so many refunds at most."""
+FAILURES_MAX: Final = 100
+"""How many failed refunds of a line are looked at for a reason that was given before."""
 
 
 Mark = tuple[datetime, UUID]
@@ -113,6 +116,21 @@ def refunds_of_payment(connection: Connection, retailer: UUID, refund: Refund) -
         refunds.payment_reference == refund.payment_reference,
     )
     return views(RefundRow, connection.execute(query))
+
+
+def was_parked_for(connection: Connection, retailer: UUID, refund: Refund, why: str) -> bool:
+    """Whether a refund was parked for this reason before, among the last times. ``why`` is the sentence."""
+    events = t.events.c
+    query = (
+        select(events.facts)
+        .where(
+            events.retailer_id == retailer, events.line_id == refund.line, events.kind == EventKind.REFUND_FAILED.value
+        )
+        .order_by(events.seq.desc())
+        .limit(FAILURES_MAX)
+    )
+    told = (facts for (facts,) in connection.execute(query) if facts["refund"]["id"] == str(refund.id))
+    return any(facts.get("note") == why for facts in told)
 
 
 def counted_elsewhere(connection: Connection, retailer: UUID, provider: str, payment: str) -> int:

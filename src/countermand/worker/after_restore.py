@@ -55,16 +55,14 @@ def _is_call_of(refund: Refund, found: str) -> bool:
     return first == show("rfd", refund.id) and number.isdecimal() and int(number) > refund.round
 
 
-def for_a_person(refund: Refund, lost: Sequence[ListedRefund]) -> ProviderResult | None:
-    """Why a refund is not sent; ``None`` if a person has read just that and had it tried again."""
+def for_a_person(lost: Sequence[ListedRefund]) -> ProviderResult:
+    """Why a refund is not sent before a person has read just that, and had it tried again."""
     amounts = ", ".join(f"{write_minor(each.amount_minor, each.currency)} {each.currency}" for each in lost)
     result = (
         f"Since the backup that this database was restored from, {amounts} of the payment went back"
         f" ({', '.join(each.provider_id for each in lost)}), which this database does not know of. If it was for this"
         " cancellation, correct this refund by it; if not, retry."
     )
-    if refund.last_result == result:
-        return None
     return ProviderResult(movement=Movement.LATER, result=result, needs_person=True)
 
 

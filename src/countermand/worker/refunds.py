@@ -271,7 +271,8 @@ class Refunds:
             return await self._save_result(row.retailer_id, refund, reason)
         if refund.kind is RefundKind.RELEASE:
             return await self._send(row.retailer_id, group, provider)
-        if reason := await self._since_restore(row.retailer_id, refund, provider):
+        group, reason = await self._since_restore(row.retailer_id, group, provider)
+        if reason:
             return await self._save_result(row.retailer_id, refund, reason)
         if not refund.unsent:
             return await self._send(row.retailer_id, group, provider)
@@ -347,19 +348,38 @@ class Refunds:
             return ProviderResult(movement=Movement.REFUSED, result=sentence)
         return None
 
-    async def _since_restore(self, retailer: UUID, refund: Refund, provider: Provider) -> ProviderResult | None:
-        """Why a refund is not sent after a restore: the provider has it, or something that is missing here."""
+    async def _since_restore(
+        self, retailer: UUID, group: Sequence[Refund], provider: Provider
+    ) -> tuple[Sequence[Refund], ProviderResult | None]:
+        """Those that may be sent after a restore, and why the first is not: the provider has it, or a call we miss.
+
+        The call that is missing here may have been for any of them, so a person must have read of it at each.
+        """
+        refund, *fellows = group
         restore = await self._database.read(last_restore)
         if restore is None:
-            return None
+            return group, None
         held = await provider.list_refunds(refund.payment_reference)
         if held is None:
-            return _no_answer(provider, "what was refunded since the backup")
+            return group, _no_answer(provider, "what was refunded since the backup")
         here = await self._database.read(partial(refunds.refunds_of_payment, retailer=retailer, refund=refund))
         seen = seen_of(restore, refund, held, map(refund_of, here))
         if seen.call:
-            return await provider.find(replace(request_for(refund), reference=seen.call))
-        return for_a_person(refund, seen.lost) if seen.lost else None
+            return group, await provider.find(replace(request_for(refund), reference=seen.call))
+        if not seen.lost:
+            return group, None
+        reason = for_a_person(seen.lost)
+        if not await self._was_told(retailer, refund, reason):
+            return group, reason
+        if refund.shared:
+            return group, None
+        return [refund, *[each for each in fellows if await self._was_told(retailer, each, reason)]], None
+
+    async def _was_told(self, retailer: UUID, refund: Refund, reason: ProviderResult) -> bool:
+        """Whether a refund was parked for this: since it is due again, a person has had it tried."""
+        return await self._database.read(
+            partial(refunds.was_parked_for, retailer=retailer, refund=refund, why=reason.result)
+        )
 
     async def _why_not(
         self, group: Sequence[Refund], held: Sequence[ListedRefund], provider: Provider
