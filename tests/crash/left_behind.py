@@ -27,6 +27,7 @@ from bench.processes import ROOT
 from bench.seeding import platform_token
 
 from countermand.ids import show
+from countermand.observability.logs import configure_logging
 from tests.crash.refunds import (
     CALLERS,
     SHOWN_MAX,
@@ -184,6 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--refunds", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
+    configure_logging("error")
     tally, lost = leave_behind(refunds=options.refunds, seed=options.seed)
     print(tally, flush=True)
     print(f"  the standby lacked {lost} cancellations", flush=True)

@@ -34,6 +34,7 @@ from countermand.app import opened
 from countermand.documents.orders import OrderIn, place
 from countermand.domain.parties import Actor, PartyKind
 from countermand.ids import show
+from countermand.observability.logs import configure_logging
 from countermand.reads.parties import find_party
 from countermand.service.calls import Call, Done
 from countermand.settings import Settings
@@ -620,6 +621,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rate", type=float, default=0.3, help="how many calls meet a fault")
     parser.add_argument("--longest", type=float, default=6.0, help="seconds before a kill, at most")
     options = parser.parse_args(arguments)
+    configure_logging("error")
     bad = 0
     for engine in options.engine:
         tally = torture(
