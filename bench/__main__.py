@@ -31,7 +31,7 @@ from bench.targets import (
 
 FLOOR, POSTGRES, SQLITE, EMPTY = "floor", "postgresql", "sqlite", "empty"
 ALL = (FLOOR, POSTGRES, SQLITE, EMPTY)
-OTHERS = ("backups", "beside", "bulk", "growth", "notices", "pages", "performance", "reads", "timing")
+OTHERS = ("backups", "beside", "bulk", "growth", "layers", "notices", "pages", "performance", "reads", "timing")
 """What is measured instead if a flag says so, each with flags of its own."""
 
 WARM_UP_S = 1.0

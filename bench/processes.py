@@ -82,13 +82,19 @@ class ServerProcess:
             self._process.wait(10)
 
 
-def countermand(name: str, url: str, log: Path, source: Path | None = None, **env: str) -> ServerProcess:
-    """The service, as its command line starts it; from another source tree when one is named.
+def countermand(
+    name: str,
+    url: str,
+    log: Path,
+    source: Path | None = None,
+    program: Sequence[str | Path] = (Path(sys.executable).parent / "countermand",),
+    **env: str,
+) -> ServerProcess:
+    """The service, as its command line starts it, or another program; from another source tree when one is named.
 
     Plaza's calls are signed before the first is measured, so a signature counts for an hour.
     """
-    program = Path(sys.executable).parent / "countermand"
-    command: list[str | Path] = [program, "serve", "--database", url, "--host", "127.0.0.1", "--port", "{port}"]
+    command: list[str | Path] = [*program, "serve", "--database", url, "--host", "127.0.0.1", "--port", "{port}"]
     return ServerProcess(
         name,
         command,

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.util import greenlet_spawn
 
 from countermand import turns
 from countermand.observability import metrics, tracing
@@ -336,10 +337,16 @@ async def _tried_again(asked: Callable[[Work[T]], Coroutine[Any, Any, T]], quest
 
 async def _run(engine: "AsyncEngine", work: Work[T]) -> T:
     connected = False
-    try:
-        async with engine.connect() as connection:
+
+    def connect_and_work() -> T:
+        nonlocal connected
+        with engine.sync_engine.connect() as connection:
             connected = True
-            return await connection.run_sync(work)
+            return work(connection)
+
+    try:
+        # By itself, SQLAlchemy would begin a greenlet each to connect, to work and to let go, and a task for the last.
+        return await greenlet_spawn(connect_and_work)
     except InvalidRequestError as error:
         if connected:
             raise
