@@ -155,11 +155,18 @@ async def test_asks_of_several_parties_are_quoted_together_as_each_would_be(worl
         accepted = await accepted_at_once(world, line, units) if order is mine[1] else ()
         wanted.append(refunds.QuotedUnits(scope=scope, units={line: units}, accepted=accepted))
     assert wanted[1].accepted
-    found = await world.application.database.read(lambda connection: refunds.quotes_asked(connection, wanted))
+    found = await world.application.database.read(lambda connection: refunds.quotes_asked(connection, wanted, {}))
     each = [quote_document(one)["refund"] if one else None for one in found]
     assert each == ["9.00", "18.00", "9.00", "18.00", None, None]
-    alone = [await world.application.database.read(partial(refunds.quotes_asked, asks=[one])) for one in wanted]
+    alone = [
+        await world.application.database.read(partial(refunds.quotes_asked, asks=[one], known={})) for one in wanted
+    ]
     assert [one for [one] in alone] == found
+    # Whose order it is may be known before, and is no secret to whom it is known.
+    homes = {each.lines[0].id: (world.retailer, each.id) for each in mine} | {
+        theirs.lines[0].id: (world.other_retailer, theirs.id)
+    }
+    assert await world.application.database.read(partial(refunds.quotes_asked, asks=wanted, known=homes)) == found
 
 
 async def accepted_at_once(world: World, line: UUID, units: int) -> tuple[UUID, ...]:

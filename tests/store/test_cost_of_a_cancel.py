@@ -39,7 +39,7 @@ OURS: Final = str(Path(countermand.__file__).parent)
 FUNCTIONS_A_CANCEL: Final = {"sqlite": 82, "postgresql": 87}
 FUNCTIONS_A_BATCH: Final = {"sqlite": 30, "postgresql": 55}
 FEW, MANY = 8, 40
-STATEMENTS_OF_ASKS: Final = 6
+STATEMENTS_OF_ASKS: Final = 4
 TRIES: Final = 3
 """The fewest statements of so many calls are those of the call itself."""
 

@@ -427,7 +427,7 @@ def _(filled: Filled) -> Cases:
     def ask(connection: Connection, scope: Scope) -> object:
         wanted = refund_reads.QuotedUnits(scope=scope, units=units, accepted=accepted)
         anybodys = replace(wanted, scope=ANYBODY)
-        return [refund_reads.quotes_asked(connection, asks) for asks in ([wanted], [wanted, anybodys])]
+        return [refund_reads.quotes_asked(connection, asks, {}) for asks in ([wanted], [wanted, anybodys])]
 
     return filled.each(ask)
 

@@ -25,4 +25,5 @@ def asked(connection: Connection, asks: Sequence[SavedAsk]) -> list[tuple[list[C
     """The cancellations of each ask, and what goes back for it, in a number of statements that does not grow."""
     shown = cancellations_by_id(connection, [(each.scope, each.cancellations) for each in asks])
     quoted = [QuotedUnits(scope=each.scope, units=each.units, accepted=each.accepted) for each in asks]
-    return list(zip(shown, quotes_asked(connection, quoted), strict=True))
+    orders = {view.line_id: (view.retailer_id, view.order_id) for mine in shown for view in mine}
+    return list(zip(shown, quotes_asked(connection, quoted, orders), strict=True))

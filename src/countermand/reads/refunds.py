@@ -64,9 +64,15 @@ class QuotedUnits:
     accepted: Sequence[UUID] = ()
 
 
-def quotes_asked(connection: Connection, asks: Sequence[QuotedUnits]) -> list[Quoted | None]:
-    """What each of these asks gives back, if it is known."""
-    quoted = iter(_quotes(connection, [each for each in asks if each.units]))
+OrderKey = tuple[UUID, UUID]
+"""An order with its retailer, who stands first."""
+
+
+def quotes_asked(
+    connection: Connection, asks: Sequence[QuotedUnits], known: Mapping[UUID, OrderKey]
+) -> list[Quoted | None]:
+    """What each of these asks gives back, if it is known. The orders of lines that are ``known`` are not looked up."""
+    quoted = iter(_quotes(connection, [each for each in asks if each.units], known))
     found = [next(quoted) if each.units else None for each in asks]
     return [None if isinstance(each, Refusal) else each for each in found]
 
@@ -76,19 +82,19 @@ def quote_units(connection: Connection, scope: Scope, wanted: Mapping[UUID, int 
 
     A supplier does not see what the customer paid, so it is shown no such line.
     """
-    [quoted] = _quotes(connection, [QuotedUnits(scope=scope, units=wanted)])
+    [quoted] = _quotes(connection, [QuotedUnits(scope=scope, units=wanted)], {})
     return quoted
 
 
-def _quotes(connection: Connection, asks: Sequence[QuotedUnits]) -> list[Quoted | Refusal]:
+def _quotes(
+    connection: Connection, asks: Sequence[QuotedUnits], known: Mapping[UUID, OrderKey]
+) -> list[Quoted | Refusal]:
     """The quote for each, in a number of statements that does not grow with them."""
-    if not asks:
-        return []
-    homes = _homes(connection, asks)
-    known = connection.execute(_KNOWN, {"lines": sorted(((home, line) for line, home in homes.items()))})
-    orders = {row.id: (row.retailer_id, row.order_id) for row in known}
+    unknown = [each for each in asks if not each.units.keys() <= known.keys()]
+    found = {**known, **_orders_of(connection, unknown)}
+    orders = {line: found[line] for each in asks for line in each.units if line in found}
     lines = _lines_of_orders(connection, sorted(set(orders.values())))
-    before = _before(connection, [(homes.get(next(iter(each.units))), each.accepted) for each in asks])
+    before = _before(connection, [(orders.get(next(iter(each.units))), each.accepted) for each in asks])
     quoted: list[Quoted | Refusal] = []
     for each in asks:
         mine = [orders[line] for line in each.units if line in orders and _may_see(each.scope, orders[line][0])]
@@ -135,8 +141,8 @@ class _Before:
         return cancelled, moved
 
 
-def _before(connection: Connection, accepted: Sequence[tuple[UUID | None, Sequence[UUID]]]) -> _Before:
-    pairs = sorted((retailer, each) for retailer, mine in accepted if retailer for each in mine)
+def _before(connection: Connection, accepted: Sequence[tuple[OrderKey | None, Sequence[UUID]]]) -> _Before:
+    pairs = sorted((order[0], each) for order, mine in accepted if order for each in mine)
     if not pairs:
         return _Before({}, {})
     refunds: dict[UUID, list[Record]] = defaultdict(list)
@@ -157,6 +163,15 @@ _ACCEPTED: Final = select(t.cancellations.c.id, t.cancellations.c.line_id, t.can
 _OWED_FOR: Final = select(
     t.refunds.c.cancellation_id, t.refunds.c.payment_id, t.refunds.c.kind, t.refunds.c.amount_minor
 ).where(_of_cancellations(t.refunds.c.retailer_id, t.refunds.c.cancellation_id))
+
+
+def _orders_of(connection: Connection, asks: Sequence[QuotedUnits]) -> dict[UUID, OrderKey]:
+    """The orders of the lines."""
+    if not asks:
+        return {}
+    homes = _homes(connection, asks)
+    rows = connection.execute(_KNOWN, {"lines": sorted(((home, line) for line, home in homes.items()))})
+    return {row.id: (row.retailer_id, row.order_id) for row in rows}
 
 
 def _homes(connection: Connection, asks: Sequence[QuotedUnits]) -> dict[UUID, UUID]:
@@ -188,13 +203,11 @@ def _may_see(scope: Scope, retailer: UUID) -> bool:
     return scope.kind is PartyKind.PLATFORM or scope.party == retailer
 
 
-def _lines_of_orders(
-    connection: Connection, orders: Sequence[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], dict[UUID, Record]]:
-    """The lines of these orders, each order with its retailer, in one statement."""
+def _lines_of_orders(connection: Connection, orders: Sequence[OrderKey]) -> dict[OrderKey, dict[UUID, Record]]:
+    """The lines of these orders, in one statement."""
     if not orders:
         return {}
-    found: dict[tuple[UUID, UUID], dict[UUID, Record]] = {}
+    found: dict[OrderKey, dict[UUID, Record]] = {}
     for row in connection.execute(_LINES_OF_ORDERS, {"orders": list(orders)}):
         found.setdefault((row.retailer_id, row.order_id), {})[row.id] = row
     return found
