@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
+from functools import cache, partial
+from operator import itemgetter
 from ssl import SSLCertVerificationError, SSLError
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 from countermand import turns
 from countermand.observability import metrics, tracing
 from countermand.store import row_security
+from countermand.store import tables as t
 from countermand.store.engines.postgresql.address import PostgresAddress, read_address
 from countermand.store.engines.postgresql.aside import LAST_WORK_S, Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
@@ -246,6 +248,24 @@ async def _connect_to_one(address: PostgresAddress, **how: Any) -> "asyncpg.Conn
     raise why if isinstance(why, OSError) else ConnectionError(str(why)) from why
 
 
+@cache
+def _row_class() -> "type[asyncpg.Record]":
+    """Rows whose columns have names, as SQLAlchemy's do. The names of the tables' columns are looked up in C."""
+    import asyncpg
+
+    class Row(asyncpg.Record):  # type: ignore[misc]
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return self[name]
+            except KeyError:
+                raise AttributeError(name) from None
+
+    for name in {column.name for table in t.metadata.tables.values() for column in table.columns}:
+        if not hasattr(asyncpg.Record, name):
+            setattr(Row, name, property(itemgetter(name)))
+    return Row
+
+
 def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     """How SQLAlchemy opens a connection: the driver reads the address itself."""
     import asyncpg
@@ -255,20 +275,11 @@ def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
     # driver.py makes of documents have backslashes, which an old setting of the server would take for its own.
     settings = {} if pooled else {"countermand.sees": row_security.ALL, "standard_conforming_strings": "on"}
 
-    class Row(asyncpg.Record):  # type: ignore[misc]
-        """Its columns have names, as SQLAlchemy's do."""
-
-        def __getattr__(self, name: str) -> Any:
-            try:
-                return self[name]
-            except KeyError:
-                raise AttributeError(name) from None
-
     async def connect(**_: object) -> "asyncpg.Connection":
         try:
             return await _connect_to_one(
                 address,
-                record_class=Row,
+                record_class=_row_class(),
                 server_settings={"application_name": address.application_name, **settings},
                 **more,
             )
