@@ -23,7 +23,7 @@ from psycopg import errors
 from countermand.health import DATABASE_AWAY, Check
 from countermand.outlets.signature import new_secret, sign
 from countermand.settings import PLAZA_LIMITS, Settings
-from countermand.store.restored import last_restore
+from countermand.store.restored import oldest_restore
 from tests.docs.reading import text_of
 from tests.docs.shell import Shell, shell
 from tests.docs.snippets import NOT_RUN, SESSIONS, SHAPES, WORLD, Snippet, as_pasted, snippets, snippets_of, the_snippet
@@ -324,7 +324,7 @@ async def test_a_database_that_was_restored_by_other_means_is_told_so(postgres: 
         for statement in the_snippet("docs/how-to/back-up.md", "sql").split(";"):
             owner.execute(statement.encode())
     async with running(url, clock) as application:
-        restore = await application.database.read(last_restore)
+        restore = await application.database.read(oldest_restore)
     assert restore is not None
     assert restore.taken_at < restore.restored_at
 

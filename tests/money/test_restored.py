@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from countermand.admin import backups
-from countermand.domain.money.commands import CorrectRefund, RetryRefund
+from countermand.domain.money.commands import CorrectRefund, Movement, RetryRefund
 from countermand.store import tables as t
 from countermand.store.columns import Record
 from countermand.store.restored import FEED_SKIPS
@@ -34,6 +34,10 @@ class Backups:
 
     def __init__(self, stack: AsyncExitStack, folder: Path, postgres: Node | None) -> None:
         self._stack, self._folder, self._postgres = stack, folder, postgres
+
+    def beside(self, folder: Path) -> "Backups":
+        """The same, in another folder."""
+        return Backups(self._stack, folder, self._postgres)
 
     async def take(self, here: Desk) -> Path:
         path = self._folder / "backup.zip"
@@ -213,6 +217,35 @@ async def test_who_said_it_of_one_refund_did_not_say_it_of_one_that_would_share_
     await _tried_again(again)
     await again.work(hours=2)
     assert (await again.states(), here.bank.moved()) == (["confirmed", "confirmed"], 2700)
+
+
+async def test_what_the_first_of_two_backups_lacked_is_asked_about_after_the_second(
+    world: World, backing: Backups, tmp_path: Path
+) -> None:
+    here = await desk(world)
+    path = await backing.take(here)
+    await here.owed()
+    await here.work(days=1)
+    again = await backing.restore(here, path)
+    world.clock.advance(days=2)
+    (tmp_path / "second").mkdir()
+    second = backing.beside(tmp_path / "second")
+    third = await second.restore(again, await second.take(again))
+    await third.owed()
+    await third.work()
+    assert (await third.states(), here.bank.moved()) == (["parked"], 900)
+
+
+async def test_a_call_in_a_state_that_is_unknown_here_counts_as_made(world: World, backing: Backups) -> None:
+    here = await desk(world)
+    path = await backing.take(here)
+    await here.owed()
+    await here.work()
+    here.bank.held["re_1"].movement = Movement.UNKNOWN
+    again = await backing.restore(here, path)
+    await again.owed()
+    await again.work()
+    assert (await again.states(), len(here.bank.calls)) == (["parked"], 1)
 
 
 async def test_what_was_done_before_the_backup_holds_nothing_up(world: World, backing: Backups) -> None:

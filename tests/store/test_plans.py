@@ -2139,7 +2139,7 @@ CHANGES: Final = {
     "store.engines.postgresql.backup.dump",
     "store.engines.postgresql.backup.load",
     "store.engines.sqlite.backup.dump",
-    "store.restored.last_restore",
+    "store.restored.oldest_restore",
     "store.restored.settle",
     "store.migrations.bring_to",
     "store.migrations.bring_up_to_date",

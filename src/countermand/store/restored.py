@@ -69,7 +69,10 @@ def settle(connection: Connection, *, taken_at: datetime, now: datetime, hold_no
     return Settled(refunds=refunds, notices=notices)
 
 
-def last_restore(connection: Connection) -> Restore | None:
-    """The last restore of this database, if there was one."""
-    query = select(t.restores).order_by(t.restores.c.restored_at.desc()).limit(1)
+def oldest_restore(connection: Connection) -> Restore | None:
+    """The restore of the oldest backup, if there was one: what was done since that backup may be missing.
+
+    A backup that was taken after a restore lacks what the one before it lacked.
+    """
+    query = select(t.restores).order_by(t.restores.c.taken_at).limit(1)
     return view_or_none(Restore, connection.execute(query).first())

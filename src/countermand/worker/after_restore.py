@@ -20,8 +20,6 @@ from countermand.store.restored import Restore
 SKEW: Final = timedelta(hours=1)
 """The provider's clock may be so much behind ours."""
 
-_STANDS: Final = frozenset({Movement.CONFIRMED, Movement.ACCEPTED})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
@@ -38,7 +36,7 @@ def seen_of(restore: Restore, refund: Refund, held: Iterable[ListedRefund], here
     for each in here:
         known |= {reference(each.id, number): None for number in range(1, each.round)}
         known[reference(*each.call)] = each.requested_minor
-    standing = [each for each in held if each.reference and each.movement in _STANDS]
+    standing = [each for each in held if each.reference and each.movement is not Movement.REFUSED]
     mine = [each.reference for each in standing if _is_call_of(refund, each.reference)]
     since = [each for each in standing if each.made_at is None or each.made_at >= restore.taken_at - SKEW]
     lost = [

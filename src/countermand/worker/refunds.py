@@ -40,7 +40,7 @@ from countermand.store import refunds
 from countermand.store.codecs import refund_of
 from countermand.store.engines.protocol import Database
 from countermand.store.refunds import Mark, ProviderGroup, RefundAt
-from countermand.store.restored import last_restore
+from countermand.store.restored import oldest_restore
 from countermand.store.views import RefundRow
 from countermand.worker.after_restore import for_a_person, reference, seen_of
 from countermand.worker.leases import Partitions
@@ -356,7 +356,7 @@ class Refunds:
         The call that is missing here may have been for any of them, so a person must have read of it at each.
         """
         refund, *fellows = group
-        restore = await self._database.read(last_restore)
+        restore = await self._database.read(oldest_restore)
         if restore is None:
             return group, None
         held = await provider.list_refunds(refund.payment_reference)
