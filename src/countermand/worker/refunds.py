@@ -403,7 +403,12 @@ class Refunds:
     async def _send(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
         refund, *fellows = group
         intent = SendRefund(
-            line=refund.line, refund=refund.id, actor=ACTOR, attempts=refund.attempts, fellows=_named(fellows)
+            line=refund.line,
+            refund=refund.id,
+            actor=ACTOR,
+            attempts=refund.attempts,
+            step=refund.step,
+            fellows=_named(fellows),
         )
         if not await self._submit(retailer, intent):
             return False
@@ -472,6 +477,8 @@ class Refunds:
             refund=refund.id,
             actor=ACTOR,
             attempts=refund.attempts,
+            step=refund.step,
+            key=refund.key,
             movement=result.movement,
             result=result.result,
             provider_reference=result.provider_id,
@@ -530,7 +537,7 @@ def request_for(refund: Refund) -> RefundRequest:
 
 
 def _named(fellows: Sequence[Refund]) -> tuple[Fellow, ...]:
-    return tuple(Fellow(line=each.line, refund=each.id, attempts=each.attempts) for each in fellows)
+    return tuple(Fellow(line=each.line, refund=each.id, attempts=each.attempts, step=each.step) for each in fellows)
 
 
 def _not_set_up(refund: Refund) -> ProviderResult:

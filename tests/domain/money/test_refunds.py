@@ -11,6 +11,7 @@ from countermand.domain.dates import write_moment
 from countermand.domain.events import EventKind
 from countermand.domain.money.commands import (
     CloseRefund,
+    CorrectRefund,
     Movement,
     RefundCommand,
     RetryRefund,
@@ -417,3 +418,51 @@ def test_a_parked_refund_cannot_be_sent_by_a_worker() -> None:
     outcome = decide_refund(held_by_supplier(), PARKED, command, NOW, uuid4)
     assert isinstance(outcome, Refusal)
     assert outcome.detail.startswith("This refund is parked and waits for a person")
+
+
+def correct(refund: Refund, elsewhere_minor: int) -> CorrectRefund:
+    return CorrectRefund(
+        line=LINE, refund=RFD, actor=PLATFORM, step=refund.step, elsewhere_minor=elsewhere_minor, note="by the list"
+    )
+
+
+PARTLY = replace(DONE, elsewhere_minor=400, step=3)
+"""4.00 of it was refunded elsewhere, and 6.00 by its provider."""
+
+
+def test_a_result_of_the_former_key_settles_nothing_of_the_next() -> None:
+    """The check of what was done was under way while a person corrected the refund, which owes more since."""
+    check = hear(Movement.CONFIRMED, amount_minor=600, step=PARTLY.step, key=PARTLY.key)
+    corrected = after(PARTLY, correct(PARTLY, 0))
+    owes = corrected.refund
+    assert (owes.state, owes.rest_minor, owes.round) == (RefundState.DUE, 400, 2)
+    refused(owes, check)
+    same_amount = replace(check, amount_minor=400)
+    refused(owes, same_amount)
+
+
+@pytest.mark.parametrize("movement", [each for each in Movement if each is not Movement.CONFIRMED])
+def test_a_result_from_before_a_decision_parks_nothing(movement: Movement) -> None:
+    result = hear(movement, step=PARKED.step, key=PARKED.key)
+    again = after(PARKED, RETRY).refund
+    assert again.state is RefundState.DUE
+    refused(again, result)
+
+
+def test_money_that_moved_under_the_present_key_counts_though_something_was_decided_since() -> None:
+    silent = replace(PARKED, movement=Movement.UNKNOWN)
+    result = hear(Movement.CONFIRMED, amount_minor=1000, step=silent.step, key=silent.key)
+    again = after(silent, RETRY).refund
+    assert (again.key, again.step) == (silent.key, silent.step + 1)
+    assert after(again, result).refund.state is RefundState.CONFIRMED
+
+
+def test_what_was_corrected_since_is_not_sent_as_it_was() -> None:
+    """Another worker parked it meanwhile, and a person said that a part went back elsewhere."""
+    never_sent = replace(DUE, state=RefundState.PARKED, due_at=None)
+    intent = replace(send(), step=never_sent.step)
+    less = correct(never_sent, 400)
+    corrected = after(never_sent, less).refund
+    assert (corrected.state, corrected.attempts, corrected.rest_minor) == (RefundState.DUE, 0, 600)
+    refused(corrected, intent)
+    assert after(corrected, replace(intent, step=corrected.step)).refund.state is RefundState.SENT

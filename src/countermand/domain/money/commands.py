@@ -34,17 +34,19 @@ class WaitingFor(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fellow:
-    """A refund that shares a call with the one that a command names. ``attempts`` is its own count of calls."""
+    """A refund that shares a call with the one that a command names, with its own count of calls and its own step."""
 
     line: UUID
     refund: UUID
     attempts: int
+    step: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRefund:
     """The worker is about to call the provider. ``attempts`` is the number of calls that it has seen.
 
+    ``step`` is that of the refund that it has seen, if it says so: whatever was decided since is not sent.
     With ``fellows``, one call is made for all of them: all are sent, or none.
     """
 
@@ -52,6 +54,7 @@ class SendRefund:
     refund: UUID
     actor: Actor
     attempts: int
+    step: int | None = None
     fellows: tuple[Fellow, ...] = ()
 
 
@@ -59,6 +62,8 @@ class SendRefund:
 class SettleRefund:
     """The provider reported a result. ``attempts`` is the number of calls that had been started when it was asked.
 
+    - ``step``: that of the refund when the provider was asked, if it is named. A result from before the last decision
+      is not saved, unless it says that money moved under the ``key`` that the refund still has.
     - ``amount_minor``, ``currency``: those that the provider named, if any.
     - ``spent``: the provider would repeat this answer to the same key.
     - ``waiting_for``: the refund goes through in the end, and nobody has to do anything.
@@ -76,6 +81,8 @@ class SettleRefund:
     refund: UUID
     actor: Actor
     attempts: int
+    step: int | None = None
+    key: str = ""
     movement: Movement
     result: str
     provider_reference: str = ""

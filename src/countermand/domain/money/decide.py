@@ -83,7 +83,7 @@ def decide_refunds(
     """
     named = [Fellow(line=command.line, refund=command.refund, attempts=0)]
     if isinstance(command, SendRefund | SettleRefund):
-        named = [replace(named[0], attempts=command.attempts), *command.fellows]
+        named = [replace(named[0], attempts=command.attempts, step=command.step), *command.fellows]
     found = [refunds[each.refund] for each in named if each.refund in refunds]
     if [(each.id, each.line) for each in found] != [(each.refund, each.line) for each in named]:
         return UNKNOWN_REFUND
@@ -109,7 +109,8 @@ def _send(
         return _CHANGED
     sending = refunds if again or len(refunds) == 1 else join(refunds)
     commands = [
-        replace(command, line=each.line, refund=each.refund, attempts=each.attempts, fellows=()) for each in named
+        replace(command, line=each.line, refund=each.refund, attempts=each.attempts, step=each.step, fellows=())
+        for each in named
     ]
     decided = _each(lines, sending, commands, now, new_id)
     if isinstance(decided, Refusal):
@@ -135,13 +136,11 @@ def _settle(
     own = replace(command, fellows=())
     # What others refunded is counted once. What earlier calls moved differs from refund to refund.
     theirs = replace(own, elsewhere_minor=0, earlier_minor=None)
-    return _each(
-        lines,
-        refunds,
-        [own, *(replace(theirs, line=each.line, refund=each.refund, attempts=each.attempts) for each in named[1:])],
-        now,
-        new_id,
-    )
+    of_fellows = [
+        replace(theirs, line=each.line, refund=each.refund, attempts=each.attempts, step=each.step)
+        for each in named[1:]
+    ]
+    return _each(lines, refunds, [own, *of_fellows], now, new_id)
 
 
 def _each(

@@ -26,6 +26,7 @@ from countermand.domain.money.refunds import (
     with_new_key,
 )
 from countermand.domain.money.releases import refund_captured
+from countermand.domain.money.shared_calls import step_after_intent
 from countermand.domain.refusals import Refusal
 
 HOLD: Final = timedelta(minutes=2)
@@ -56,7 +57,7 @@ def must_ask_first(refund: Refund, now: datetime, key_lifetime: timedelta) -> bo
 def send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> RefundOutcome | Refusal:
     """The worker is about to call the provider."""
     is_parked = refund.state is RefundState.PARKED and refund.shared is not None
-    if not (is_parked or refund.state in UNDER_WAY) or refund.attempts != command.attempts:
+    if not (is_parked or refund.state in UNDER_WAY) or _is_stale(refund, command):
         return not_open(refund)
     sent = replace(
         opened_again(refund, now),
@@ -64,7 +65,7 @@ def send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Refu
         attempts=refund.attempts + 1,
         sent_at=refund.sent_at or now,
         due_at=now + HOLD,
-        step=refund.step + 1 if is_parked else refund.step,
+        step=step_after_intent(refund),
     )
     return outcome_of(line, sent, *(() if refund.attempts else (EventKind.REFUND_SENT,)))
 
@@ -72,9 +73,8 @@ def send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Refu
 def settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, new_id: NewId) -> RefundOutcome | Refusal:
     """The provider has reported a result."""
     moved = command.movement is Movement.CONFIRMED
-    stale = command.attempts != refund.attempts
-    # All attempts have the same key: if one of them reports that money moved, it is true for all.
-    if stale and not moved:
+    # If one of the attempts under a key reports that money moved, it is true for all.
+    if _is_stale(refund, command) and not (moved and command.key in ("", refund.key)):
         return not_open(refund)
     updated = replace(
         refund,
@@ -99,6 +99,11 @@ def settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, new
     if refund.state not in UNDER_WAY:
         return unchanged(line, refund)
     return _with_next_check(_wait_or_park(line, updated, command, now), command, now)
+
+
+def _is_stale(refund: Refund, command: SendRefund | SettleRefund) -> bool:
+    """Whether the refund was called for, or decided on, since the worker has read it."""
+    return command.attempts != refund.attempts or command.step not in (None, refund.step)
 
 
 def _settle_confirmed(

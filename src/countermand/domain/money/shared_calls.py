@@ -72,7 +72,12 @@ def join(refunds: Sequence[Refund]) -> tuple[Refund, ...]:
 def after_intent(refunds: Sequence[Refund]) -> tuple[Refund, ...]:
     """These refunds as they are once the intent to send them is saved."""
     sent = join(refunds) if len(refunds) > 1 and not refunds[0].shared else refunds
-    return tuple(replace(each, attempts=attempts_after(refunds)) for each in sent)
+    return tuple(replace(each, attempts=attempts_after(refunds), step=step_after_intent(each)) for each in sent)
+
+
+def step_after_intent(refund: Refund) -> int:
+    """The step of a refund that is sent: one that is parked goes on, which is a decision."""
+    return refund.step + 1 if refund.state is RefundState.PARKED else refund.step
 
 
 def attempts_after(refunds: Sequence[Refund]) -> int:
