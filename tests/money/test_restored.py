@@ -164,7 +164,7 @@ async def test_a_person_who_says_that_it_was_for_something_else_has_it_paid(worl
 
 async def _tried_again(here: Desk) -> None:
     for row in await rows_of(here.world, "refunds"):
-        if row.state == "parked":
+        if row.state == "parked" and row.movement != "confirmed":
             await here.sale.done(
                 RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, step=row.step, note="that was another")
             )
@@ -217,6 +217,32 @@ async def test_who_said_it_of_one_refund_did_not_say_it_of_one_that_would_share_
     await _tried_again(again)
     await again.work(hours=2)
     assert (await again.states(), here.bank.moved()) == (["confirmed", "confirmed"], 2700)
+
+
+async def test_a_shared_call_is_not_repeated_when_one_of_its_refunds_was_paid_by_another_since(
+    world: World, backing: Backups
+) -> None:
+    here = await desk(world)
+    here.bank.equal_refunds_apart = timedelta(hours=1)
+    await here.owed()
+    await here.owed()
+    here.bank.script.append("before")
+    await here.work()
+    assert [each.amount_minor for each in here.bank.calls] == [1800]
+    path = await backing.take(here)
+    # It is turned down, so each is tried alone: one is turned down again, and the other is paid.
+    here.bank.script += ["refused", "refused"]
+    await here.work(hours=1)
+    await here.work(hours=2)
+    await here.work(hours=2)
+    assert (await here.states(), here.bank.moved()) == (["confirmed", "parked"], 900)
+    again = await backing.restore(here, path)
+    await again.work(hours=2)
+    for _ in range(3):
+        await _tried_again(again)
+        await again.work(hours=2)
+    assert here.bank.moved() == 1800
+    await assert_sound(again.world.application.database)
 
 
 async def test_what_the_first_of_two_backups_lacked_is_asked_about_after_the_second(
