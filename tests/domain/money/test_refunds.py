@@ -21,7 +21,7 @@ from countermand.domain.money.commands import (
 from countermand.domain.money.decide import decide_refund, refunds_due
 from countermand.domain.money.pricing import Method, OrderMoney, Payment, quote
 from countermand.domain.money.provider_results import ATTEMPTS_MAX, GIVE_UP_AFTER, HOLD, must_ask_first
-from countermand.domain.money.refunds import UNDER_WAY, Refund, RefundKind, RefundOutcome, RefundState
+from countermand.domain.money.refunds import CHECK_EVERY, UNDER_WAY, Refund, RefundKind, RefundOutcome, RefundState
 from countermand.domain.refusals import Refusal, RefusalKind
 from tests.domain.pricing import line as priced_line
 from tests.domain.story import LINE, NOW, PLATFORM, held_by_supplier
@@ -466,3 +466,11 @@ def test_what_was_corrected_since_is_not_sent_as_it_was() -> None:
     assert (corrected.state, corrected.attempts, corrected.rest_minor) == (RefundState.DUE, 0, 600)
     refused(corrected, intent)
     assert after(corrected, replace(intent, step=corrected.step)).refund.state is RefundState.SENT
+
+
+@pytest.mark.parametrize("moved", [0, 400])
+def test_what_earlier_calls_moved_is_checked_also_when_a_person_paid_the_rest(moved: int) -> None:
+    part = replace(PARKED, round=2, paid_minor=moved, moved_minor=moved, check_at=NOW)
+    paid = after(part, close(paid=True)).refund
+    assert (paid.state, paid.check_at) == (RefundState.CONFIRMED, NOW + CHECK_EVERY if moved else None)
+    assert after(part, close(paid=False)).refund.check_at is None

@@ -8,11 +8,11 @@ from countermand.domain.line import Line
 from countermand.domain.money.amounts import write_minor
 from countermand.domain.money.commands import CloseRefund, CorrectRefund, Movement, RetryRefund
 from countermand.domain.money.refunds import (
-    CHECK_EVERY,
     Refund,
     RefundKind,
     RefundOutcome,
     RefundState,
+    check_of_earlier,
     confirmed,
     not_open,
     outcome_of,
@@ -95,8 +95,7 @@ def _corrected(line: Line, before: Refund, corrected: Refund, now: datetime) -> 
         again = tried_again(corrected, now)
         due_again = () if again.state is before.state else (EventKind.REFUND_DUE,)
         return outcome_of(line, again, kind, *due_again, note=note)
-    # What earlier calls moved may still fail, so it is checked again.
-    check_at = now + CHECK_EVERY if corrected.moved_minor else None
+    check_at = check_of_earlier(corrected, now)
     done = replace(corrected, state=RefundState.CONFIRMED, due_at=None, settled_at=now, check_at=check_at)
     now_done = () if before.state is RefundState.CONFIRMED else (EventKind.REFUND_DONE,)
     return outcome_of(line, done, kind, *now_done, note=note)

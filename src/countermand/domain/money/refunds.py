@@ -224,11 +224,16 @@ def confirmed(line: Line, refund: Refund, now: datetime) -> RefundOutcome:
         step=refund.step + 1,
         due_at=None,
         settled_at=now,
-        check_at=None,
+        check_at=check_of_earlier(refund, now),
         parked_at=None,
         no_provider=False,
     )
     return outcome_of(line, done, EventKind.REFUND_DONE, note=refund.note)
+
+
+def check_of_earlier(refund: Refund, now: datetime) -> datetime | None:
+    """When the provider is asked about what earlier calls moved: that may still fail."""
+    return now + CHECK_EVERY if refund.moved_minor else None
 
 
 def parked(line: Line, refund: Refund, now: datetime) -> RefundOutcome:
