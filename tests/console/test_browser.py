@@ -281,7 +281,8 @@ async def test_a_new_ask_moves_no_row_and_an_answered_one_stays(site: Site) -> N
     await page.get_by_role("link", name="1 new, show it").wait_for()
     assert await page.locator("tbody tr").count() == 1
     await page.get_by_role("link", name="1 new, show it").click()
-    await page.wait_for_function("document.querySelectorAll('tbody tr').length === 2")
+    await page.locator("tbody tr").nth(1).wait_for()
+    assert await page.locator("tbody tr").count() == 2
     other = await person(site.world, site.world.supplier)
     assert (await other.fill_in(f"{first}/decline", reason="in_packing")).status_code == 303
     await page.get_by_text("no longer in this list").wait_for()

@@ -122,8 +122,6 @@ def _sqlite_engine(url: URL, *, begin: str, connections: int, cache_kib: int, **
         url.set(drivername="sqlite+pysqlite"),
         module=sqlite_module(),
         poolclass=QueuePool,
-        # Few reads at once then share one cache, instead of filling one each.
-        pool_use_lifo=True,
         pool_size=connections,
         max_overflow=0,
         connect_args={"check_same_thread": False, "timeout": 10},
