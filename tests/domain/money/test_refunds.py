@@ -457,6 +457,14 @@ def test_money_that_moved_under_the_present_key_counts_though_something_was_deci
     assert after(again, result).refund.state is RefundState.CONFIRMED
 
 
+def test_money_that_moved_under_a_key_that_was_given_up_is_not_sent_once_more() -> None:
+    """A provider that contradicts itself: two workers called with one key, and one of them was refused."""
+    result = hear(Movement.CONFIRMED, amount_minor=1000, step=SENT.step, key=SENT.key)
+    given_up = after(PARKED, RETRY).refund
+    assert given_up.key != SENT.key
+    assert after(given_up, result).refund.state is RefundState.CONFIRMED
+
+
 def test_what_was_corrected_since_is_not_sent_as_it_was() -> None:
     """Another worker parked it meanwhile, and a person said that a part went back elsewhere."""
     never_sent = replace(DUE, state=RefundState.PARKED, due_at=None)

@@ -63,7 +63,7 @@ class SettleRefund:
     """The provider reported a result. ``attempts`` is the number of calls that had been started when it was asked.
 
     - ``step``: that of the refund when the provider was asked, if it is named. A result from before the last decision
-      is not saved, unless it says that money moved under the ``key`` that the refund still has.
+      is not saved, unless it says that money moved under the ``key`` that the refund still has, or has given up.
     - ``amount_minor``, ``currency``: those that the provider named, if any.
     - ``spent``: the provider would repeat this answer to the same key.
     - ``waiting_for``: the refund goes through in the end, and nobody has to do anything.

@@ -73,8 +73,10 @@ def send(line: Line, refund: Refund, command: SendRefund, now: datetime) -> Refu
 def settle(line: Line, refund: Refund, command: SettleRefund, now: datetime, new_id: NewId) -> RefundOutcome | Refusal:
     """The provider has reported a result."""
     moved = command.movement is Movement.CONFIRMED
-    # If one of the attempts under a key reports that money moved, it is true for all.
-    if _is_stale(refund, command) and not (moved and command.key in ("", refund.key)):
+    # If one of the attempts under a key reports that money moved, it is true for all. It is true under a key that was
+    # given up as well, unless this is what earlier calls are known to have moved.
+    is_news = moved and (command.key in ("", refund.key) or not refund.moved_minor)
+    if _is_stale(refund, command) and not is_news:
         return not_open(refund)
     updated = replace(
         refund,
