@@ -17,7 +17,7 @@ from tests.support.pgnode import Node
 from bench import calls as wire
 from bench.client import Client, Load, choose
 from bench.floor import Floor, MissingPgbenchError
-from bench.processes import countermand, cpu_with_children_s, empty
+from bench.processes import NO_QUOTAS, countermand, cpu_with_children_s, empty
 from bench.report import Measurement, Report, about_here
 from bench.seeding import plant
 from bench.targets import (
@@ -232,13 +232,8 @@ def _on_sqlite(
 
 
 def _env(directory: Path, variant: Variant) -> dict[str, str]:
-    """The keys that the calls were signed with, and no quota: what is measured is not how fast one is refused."""
-    return {
-        "COUNTERMAND_KEY_FILE": str(directory / "keys"),
-        "COUNTERMAND_PLAZA_LIMITS": '{"PUT cancellation": ""}',
-        "COUNTERMAND_RETAILER_LIMITS": '{"PUT cancellation": ""}',
-        **variant.env,
-    }
+    """The keys that the calls were signed with, and no quota."""
+    return {"COUNTERMAND_KEY_FILE": str(directory / "keys"), **NO_QUOTAS, **variant.env}
 
 
 def _prepare(door: str, directory: Path, name: str, url: str, lines: int) -> tuple[Path, int]:

@@ -26,7 +26,7 @@ from tests.support.waiting import HANGS_S
 
 from bench import calls as wire
 from bench.client import Client, choose
-from bench.processes import countermand
+from bench.processes import NO_QUOTAS, countermand
 from bench.sampled import LAYERS, LOOP
 from bench.seeding import plant
 
@@ -66,15 +66,15 @@ def _measure(door: str, node: Node, directory: Path, client: Client, options: ar
     lines = int(RATE_MAX * (WARM_UP_S + options.seconds * len(options.clients)))
     orders = plant(url, orders=lines // LINES_AN_ORDER, lines=LINES_AN_ORDER, keys=keys)
     wire.write(calls, wire.of_orders(door, orders))
-    samples, none = directory / f"{door}.json", '{"PUT cancellation": ""}'
+    samples = directory / f"{door}.json"
     server = countermand(
         door,
         url,
         directory / "service.log",
-        program=[sys.executable, "-m", "bench.sampled", samples],
+        None,
+        [sys.executable, "-m", "bench.sampled", samples],
         COUNTERMAND_KEY_FILE=str(keys),
-        COUNTERMAND_PLAZA_LIMITS=none,
-        COUNTERMAND_RETAILER_LIMITS=none,
+        **NO_QUOTAS,
     )
     found: list[Layers] = []
     with server:

@@ -18,6 +18,10 @@ NOT_AS_USERS = {"PYTHONDONTWRITEBYTECODE"}
 """With it every start compiles every module anew, which takes seconds; users do not set it."""
 
 
+NO_QUOTAS = {f"COUNTERMAND_{door}_LIMITS": '{"PUT cancellation": ""}' for door in ("PLAZA", "RETAILER")}
+"""Settings under which bol's doors refuse nobody: what is measured is not how fast one is refused."""
+
+
 class ServerProcess:
     """A server on a port of 127.0.0.1, from when it accepts connections until it is told to stop."""
 

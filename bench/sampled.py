@@ -57,12 +57,10 @@ class Looks:
 
     def look(self, _: int, frame: FrameType | None) -> None:
         """Count once for the innermost frame that has a layer."""
-        while frame is not None:
-            layer = self._layer(frame.f_code)
-            if layer:
-                break
+        layer = ""
+        while frame is not None and not (layer := self._layer(frame.f_code)):
             frame = frame.f_back
-        self._counted[layer if frame else LOOP] += 1
+        self._counted[layer or LOOP] += 1
 
     def write(self, *_: object) -> None:
         """Stop, and write what was counted."""

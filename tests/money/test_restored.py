@@ -76,6 +76,26 @@ async def refund_of(here: Desk) -> Record:
     return row
 
 
+async def _owed_again(here: Desk, backing: Backups) -> Desk:
+    """A refund was decided and paid since the backup. When its units are cancelled again, a person is asked."""
+    path = await backing.take(here)
+    await here.owed()
+    await here.work()
+    again = await backing.restore(here, path)
+    await again.owed()
+    await again.work()
+    assert await again.states() == ["parked"]
+    return again
+
+
+async def _tried_again(here: Desk) -> None:
+    for row in await rows_of(here.world, "refunds"):
+        if row.state == "parked" and row.movement != "confirmed":
+            await here.sale.done(
+                RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, step=row.step, note="that was another")
+            )
+
+
 LATER = pytest.mark.parametrize("hours", [1, 30, 40 * 24], ids=["at once", "key forgotten", "weeks later"])
 
 
@@ -148,26 +168,10 @@ async def test_a_refund_that_was_decided_since_the_backup_waits_for_a_person(
 
 async def test_a_person_who_says_that_it_was_for_something_else_has_it_paid(world: World, backing: Backups) -> None:
     here = await desk(world)
-    path = await backing.take(here)
-    await here.owed()
-    await here.work()
-    again = await backing.restore(here, path)
-    await again.owed()
-    await again.work()
-    row = await refund_of(again)
-    await again.sale.done(
-        RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, step=row.step, note="that was another unit")
-    )
+    again = await _owed_again(here, backing)
+    await _tried_again(again)
     await again.work(hours=1)
     assert (await again.states(), here.bank.moved()) == (["confirmed"], 1800)
-
-
-async def _tried_again(here: Desk) -> None:
-    for row in await rows_of(here.world, "refunds"):
-        if row.state == "parked" and row.movement != "confirmed":
-            await here.sale.done(
-                RetryRefund(line=row.line_id, refund=row.id, actor=OPERATOR, step=row.step, note="that was another")
-            )
 
 
 @pytest.mark.parametrize("fault", ["later", "before", "error", "equal"])
@@ -175,12 +179,7 @@ async def test_a_person_who_said_so_is_not_asked_again_after_another_fault(
     world: World, backing: Backups, fault: str
 ) -> None:
     here = await desk(world)
-    path = await backing.take(here)
-    await here.owed()
-    await here.work()
-    again = await backing.restore(here, path)
-    await again.owed()
-    await again.work()
+    again = await _owed_again(here, backing)
     await _tried_again(again)
     if fault == "equal":
         here.bank.equal_refunds_apart = timedelta(hours=3)
@@ -197,12 +196,7 @@ async def test_who_said_it_of_one_refund_did_not_say_it_of_one_that_would_share_
 ) -> None:
     here = await desk(world)
     here.bank.equal_refunds_apart = timedelta(hours=1)
-    path = await backing.take(here)
-    await here.owed()
-    await here.work()
-    again = await backing.restore(here, path)
-    await again.owed()
-    await again.work()
+    again = await _owed_again(here, backing)
     await again.owed()
     here.bank.mute = True
     await again.work(hours=2)

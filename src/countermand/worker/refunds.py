@@ -263,8 +263,7 @@ class Refunds:
         if not group:
             return True
         refund, *fellows = group
-        whole = not refund.shared or is_whole(group)
-        if not whole:
+        if refund.shared and not is_whole(group):
             return await self._leave_call(row.retailer_id, group, provider)
         if must_ask_first(refund, self._clock(), provider.key_lifetime):
             result = await provider.find(request_for(refund))
@@ -273,15 +272,14 @@ class Refunds:
             return await self._save_result(row.retailer_id, refund, reason)
         if refund.kind is RefundKind.RELEASE:
             return await self._send(row.retailer_id, group, provider)
-        try:
-            group, reason = await self._since_restore(row.retailer_id, group, provider)
-        except _MayNotBeRepeatedError:
-            return await self._leave_call(row.retailer_id, group, provider)
+        allowed, reason = await self._since_restore(row.retailer_id, group, provider)
         if reason:
             return await self._save_result(row.retailer_id, refund, reason)
+        if not allowed:
+            return await self._leave_call(row.retailer_id, group, provider)
         if not refund.unsent:
-            return await self._send(row.retailer_id, group, provider)
-        return await self._send_first(row.retailer_id, group, provider)
+            return await self._send(row.retailer_id, allowed, provider)
+        return await self._send_first(row.retailer_id, allowed, provider)
 
     async def _leave_call(self, retailer: UUID, group: Sequence[Refund], provider: Provider) -> bool:
         """Ask what became of a call that is not repeated. If it is not there, each gets a call of its own."""
@@ -364,10 +362,8 @@ class Refunds:
     ) -> tuple[Sequence[Refund], ProviderResult | None]:
         """Those that may be sent after a restore, and why the first is not: the provider has it, or a call we miss.
 
-        The call that is missing here may have been for any of them, so a person must have read of it at each.
-
-        Raises:
-            _MayNotBeRepeatedError: they share a call, and one of them may have been paid by another since.
+        The call that is missing here may have been for any of them, so a person must have read of it at each. None may
+        be sent if they share a call: one of them may have been paid by another since.
         """
         refund, *fellows = group
         restore = await self._database.read(oldest_restore)
@@ -386,7 +382,7 @@ class Refunds:
         if not await self._was_told(retailer, refund, reason):
             return group, reason
         if refund.shared:
-            raise _MayNotBeRepeatedError
+            return (), None
         return [refund, *[each for each in fellows if await self._was_told(retailer, each, reason)]], None
 
     async def _was_told(self, retailer: UUID, refund: Refund, reason: ProviderResult) -> bool:
@@ -591,7 +587,3 @@ def _payment_of(row: RefundRow) -> tuple[str, str, str]:
 
 def _id_of(row: RefundRow) -> UUID:
     return row.id
-
-
-class _MayNotBeRepeatedError(Exception):
-    """A call that several refunds share must not be sent again."""

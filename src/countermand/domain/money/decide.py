@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import assert_never
+from typing import TypeVar, assert_never
 from uuid import UUID
 
 from countermand.domain.cancellation import NewId
@@ -24,6 +24,8 @@ from countermand.domain.money.pricing import OrderMoney, Payment, Returned
 from countermand.domain.money.refunds import MANUAL, Posting, Refund, RefundKind, RefundOutcome, RefundState, outcome_of
 from countermand.domain.money.shared_calls import attempts_after, fellows_of, is_whole, join, may_join, share_one_call
 from countermand.domain.refusals import UNKNOWN_REFUND, Refusal, RefusalKind
+
+C = TypeVar("C", SendRefund, SettleRefund)
 
 
 def refunds_due(
@@ -108,11 +110,8 @@ def _send(
     if not again and len(fellows_of(refunds[0], refunds)) + 1 < len(refunds):
         return _CHANGED
     sending = refunds if again or len(refunds) == 1 else join(refunds)
-    commands = [
-        replace(command, line=each.line, refund=each.refund, attempts=each.attempts, step=each.step, fellows=())
-        for each in named
-    ]
-    decided = _each(lines, sending, commands, now, new_id)
+    alone = replace(command, fellows=())
+    decided = _each(lines, sending, [_about(each, alone) for each in named], now, new_id)
     if isinstance(decided, Refusal):
         return decided
     # From now on all of them have the same calls, so their counts are the same.
@@ -136,11 +135,12 @@ def _settle(
     own = replace(command, fellows=())
     # What others refunded is counted once. What earlier calls moved differs from refund to refund.
     theirs = replace(own, elsewhere_minor=0, earlier_minor=None)
-    of_fellows = [
-        replace(theirs, line=each.line, refund=each.refund, attempts=each.attempts, step=each.step)
-        for each in named[1:]
-    ]
-    return _each(lines, refunds, [own, *of_fellows], now, new_id)
+    return _each(lines, refunds, [own, *(_about(each, theirs) for each in named[1:])], now, new_id)
+
+
+def _about(refund: Fellow, command: C) -> C:
+    """The same command, about this refund."""
+    return replace(command, line=refund.line, refund=refund.refund, attempts=refund.attempts, step=refund.step)
 
 
 def _each(
