@@ -2003,6 +2003,7 @@ def _(filled: Filled) -> Cases:
 
 
 CHANGES: Final = {
+    "store.engines.postgresql.planner.plan_freely",
     # A row by its key, of which there is one for each stream.
     "store.event_streams.keep",
     # What stands above as parts of a page.

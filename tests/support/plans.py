@@ -6,9 +6,10 @@ and steps: a plan can look fine and go through a table all the same.
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +17,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from countermand.store.engines.postgresql import engine
+from countermand.store.engines.postgresql.planner import BY_KEYS
 from countermand.store.tables import metadata
 
 SMALL: Final = frozenset({"number_blocks", "partitions", "workers", "revisions", "feed", "signature_keys"})
@@ -31,8 +33,12 @@ STEPS_MAX: Final = 60_000
 
 _STEPS_AT_ONCE: Final = 500
 _PREPARED_MAX: Final = 200
-_SEQ_PAGE_COST: Final = 30
-"""The population is a thirtieth of a million lines, so reading a table whole is made as dear as it would be there."""
+_BY_KEYS: Final = tuple(f"{name} = {value}" for name, value in {**BY_KEYS, "seq_page_cost": "1"}.items())
+"""As all other connections plan."""
+
+_FREELY: Final = ("enable_seqscan = on", "enable_hashjoin = on", "enable_mergejoin = on", "seq_page_cost = 30")
+"""As the connections for heavy reads plan. The population is a thirtieth of a million lines, so reading a table whole
+is made as dear as it would be there."""
 
 Question = Callable[[Connection], object]
 
@@ -95,11 +101,11 @@ class undone:  # noqa: N801 - reads as a word in statements
 class Beside:
     """A connection for the plans that statements get once they were prepared and sent often: they serve all values."""
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    def __init__(self, connection: psycopg.Connection, settings: Iterable[str]) -> None:
         self._connection = connection
         self._prepared: dict[str, str] = {}
-        connection.execute("SET plan_cache_mode = force_generic_plan")
-        connection.execute(f"SET seq_page_cost = {_SEQ_PAGE_COST}")
+        for setting in ("plan_cache_mode = force_generic_plan", *settings):
+            connection.execute(f"SET {setting}".encode())
 
     def rows_touched(self, asked: Asked) -> list[str]:
         """What such a plan touches beyond measure, with these values."""
@@ -127,21 +133,21 @@ class Beside:
     def plan_without_values(self, statement: str) -> dict[str, Any]:
         """The plan that may not look at the values, where reading a table whole is discouraged."""
         with self._connection.transaction():
-            self._connection.execute("SET LOCAL seq_page_cost = 1")
-            self._connection.execute("SET LOCAL enable_seqscan = off")
             row = self._connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {statement}".encode()).fetchone()
         assert row is not None
         return _plan(row[0])
 
 
 @contextmanager
-def beside(url: str) -> Iterator[Beside | None]:
-    """Another connection to a database of PostgreSQL; None for SQLite."""
-    if not url.startswith("postgresql"):
-        yield None
-        return
-    with psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
-        yield Beside(connection)
+def beside(url: str) -> Iterator[Sequence[Beside]]:
+    """Other connections to a database of PostgreSQL, one for each way to plan; none for SQLite."""
+    with ExitStack() as stack:
+
+        def connect(settings: Iterable[str]) -> Beside:
+            connection = psycopg.connect(url, autocommit=True, cursor_factory=psycopg.ClientCursor)
+            return Beside(stack.enter_context(connection), settings)
+
+        yield [connect(settings) for settings in (_BY_KEYS, _FREELY)] if url.startswith("postgresql") else []
 
 
 class Inspector:
@@ -151,8 +157,8 @@ class Inspector:
     with some values whatever it can use with any. So that is asked once for each text; the work, for all values.
     """
 
-    def __init__(self, beside: Beside | None) -> None:
-        """``beside`` is another connection to the same PostgreSQL; SQLite needs none."""
+    def __init__(self, beside: Sequence[Beside]) -> None:
+        """``beside`` are other connections to the same PostgreSQL; SQLite needs none."""
         self._beside = beside
         self._scans: dict[str, list[str]] = {}
         self._faults: dict[tuple[str, str], list[str]] = {}
@@ -165,14 +171,14 @@ class Inspector:
         return self._faults[key]
 
     def _work(self, connection: Connection, asked: Asked) -> list[str]:
-        if self._beside is None:
+        if not self._beside:
             return _steps_of_sqlite(connection, asked)
-        return [*_rows_touched(connection, asked), *self._beside.rows_touched(asked)]
+        return [*_rows_touched(connection, asked), *chain(*(each.rows_touched(asked) for each in self._beside))]
 
     def _scans_of(self, connection: Connection, asked: Asked) -> list[str]:
         if asked.statement not in self._scans:
             self._scans[asked.statement] = (
-                _scans_of_postgresql(connection, asked, self._beside)
+                _scans_of_postgresql(connection, asked, self._beside[0])
                 if self._beside
                 else _scans_of_sqlite(connection, asked)
             )
@@ -227,10 +233,12 @@ def _steps_of_sqlite(connection: Connection, asked: Asked) -> list[str]:
 
 
 def _rows_touched(connection: Connection, asked: Asked) -> list[str]:
-    """What the plan of its own choice touches, with these values."""
-    connection.exec_driver_sql(f"SET LOCAL seq_page_cost = {_SEQ_PAGE_COST}")
+    """What the plan of its own choice touches, with these values. Only connections for heavy reads look at them."""
     explain = f"EXPLAIN (ANALYZE, FORMAT JSON, TIMING OFF) {asked.statement}"
-    return _beyond(_plan(connection.exec_driver_sql(explain, asked.given).scalar_one()), "")
+    with undone(connection):
+        for setting in _FREELY:
+            connection.exec_driver_sql(f"SET LOCAL {setting}")
+        return _beyond(_plan(connection.exec_driver_sql(explain, asked.given).scalar_one()), "")
 
 
 def _beyond(plan: dict[str, Any], which: str) -> list[str]:
@@ -248,8 +256,6 @@ def _touched(node: dict[str, Any]) -> int:
 
 def _scans_of_postgresql(connection: Connection, asked: Asked, beside: Beside) -> list[str]:
     """Tables that are read whole though that is discouraged, so no index can serve: with these values, and without."""
-    connection.exec_driver_sql("SET LOCAL seq_page_cost = 1")
-    connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
     custom = _plan(connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {asked.statement}", asked.given).scalar_one())
     return [
         f"{node['Relation Name']} is read whole ({kind} plan)"

@@ -3,10 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, exists, or_, select, true
+from sqlalchemy import ColumnElement, Connection, bindparam, case, exists, or_, select, true
 
 from countermand.domain.parties import PartyKind
 from countermand.domain.problems import UnknownError
@@ -17,7 +18,7 @@ from countermand.reads.filters import given
 from countermand.reads.scope import Scope
 from countermand.reads.views import PartyView
 from countermand.store import tables as t
-from countermand.store.columns import IdList, one_of
+from countermand.store.columns import IdList, Record, one_of
 from countermand.store.views import view, view_or_none
 
 PARTNERS_MAX: Final = 500
@@ -135,27 +136,28 @@ def parties_named(connection: Connection, scope: Scope, text: str, limit: int) -
     """
     parties, spellings = t.parties.c, spellings_of(text)
     whole = select(t.parties).where(parties.name_folded.in_(spellings), _seen_by(scope)).order_by(parties.id)
-    ways = [whole.limit(limit)]
+    rows = list(connection.execute(whole.limit(limit)))
     if len(text) >= BEGINNING_CHARS_MIN:
-        ways += _that_begin(scope, spellings, limit)
-    rows = [row for way in ways for row in connection.execute(way)]
+        begun = select(parties.id).where(begins(parties.name_folded, spellings)).order_by(parties.name_folded)
+        placed = begun.limit(BEGINNING_MAX).subquery("placed")
+        query = select(t.parties).join(placed, placed.c.id == parties.id).where(_seen_by(scope))
+        rows += connection.execute(query.order_by(parties.name_folded).limit(limit))
+        rows += _partners_that_begin(connection, scope, spellings)
     return list({row.id: view(PartyView, row) for row in rows}.values())[:limit]
 
 
-def _that_begin(scope: Scope, spellings: Sequence[str], limit: int) -> list[Select[*tuple[Any, ...]]]:
+def _partners_that_begin(connection: Connection, scope: Scope, spellings: Sequence[str]) -> list[Record]:
+    """Asked for by id and sorted here: PostgreSQL would go through all parties that begin so, to have them in order."""
     parties, links = t.parties.c, t.connections.c
-    begun = select(parties.id).where(begins(parties.name_folded, spellings)).order_by(parties.name_folded)
-    placed = begun.limit(BEGINNING_MAX).subquery("placed")
-    query = select(t.parties).order_by(parties.name_folded).limit(limit)
-    ways = [query.join(placed, placed.c.id == parties.id).where(_seen_by(scope))]
-    if scope.kind is not PartyKind.PLATFORM:
-        mine, theirs = links.retailer_id, links.supplier_id
-        if scope.kind is PartyKind.SUPPLIER:
-            mine, theirs = theirs, mine
-        first = select(theirs.label("id")).where(mine == scope.party).limit(PARTNERS_MAX).subquery("first")
-        fits = has_beginning(parties.name_folded, spellings)
-        ways.append(query.join(first, first.c.id == parties.id).where(fits))
-    return ways
+    if scope.kind is PartyKind.PLATFORM:
+        return []
+    mine, theirs = links.retailer_id, links.supplier_id
+    if scope.kind is PartyKind.SUPPLIER:
+        mine, theirs = theirs, mine
+    first = connection.execute(select(theirs).where(mine == scope.party).limit(PARTNERS_MAX)).scalars().all()
+    partners = one_of(parties.id, bindparam("partners", first, type_=IdList()))
+    those = select(t.parties).where(partners, has_beginning(parties.name_folded, spellings))
+    return sorted(connection.execute(those), key=attrgetter("name_folded"))
 
 
 def party_seen(connection: Connection, scope: Scope, party: UUID) -> PartyView | None:

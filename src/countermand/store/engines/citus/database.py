@@ -18,10 +18,13 @@ rows of several retailers were asked for."""
 
 
 class CitusDatabase(PostgresDatabase):
-    """As PostgreSQL's, except that each statement is sent in the form for the retailers that it names."""
+    """As PostgreSQL's, except that each statement is sent in the form for the retailers that it names.
+
+    Citus plans for the values of a statement, as they say which server has the rows; a plan for all values would fail.
+    """
 
     def __init__(self, engine: Engine, address: PostgresAddress, how: Opening) -> None:
-        super().__init__(engine, address, how, at_once=SIDE_BY_SIDE, at_begin=_ONE_BY_ONE)
+        super().__init__(engine, address, how, at_once=SIDE_BY_SIDE, at_begin=_ONE_BY_ONE, planner={})
         for pool in self._pools:
             event.listen(pool.sync_engine, "before_execute", _spread, retval=True)
 

@@ -22,6 +22,7 @@ from countermand.store.engines.postgresql.address import PostgresAddress, read_a
 from countermand.store.engines.postgresql.aside import LAST_WORK_S, Aside
 from countermand.store.engines.postgresql.channel import PostgresChannel
 from countermand.store.engines.postgresql.driver import QUERY_CANCELED, own_snapshots, own_transactions
+from countermand.store.engines.postgresql.planner import BY_KEYS, from_here
 from countermand.store.engines.postgresql.standby import Standby, UnfitError
 from countermand.store.engines.protocol import (
     CommitUnknownError,
@@ -72,9 +73,19 @@ class PostgresDatabase:
     """
 
     def __init__(
-        self, engine: Engine, address: PostgresAddress, how: Opening, *, at_once: int = 1, at_begin: str = ""
+        self,
+        engine: Engine,
+        address: PostgresAddress,
+        how: Opening,
+        *,
+        at_once: int = 1,
+        at_begin: str = "",
+        planner: Mapping[str, str] = BY_KEYS,
     ) -> None:
-        """``at_once`` is how many transactions a lane has under way; what writes begins with ``at_begin``."""
+        """``at_once`` is how many transactions a lane has under way; what writes begins with ``at_begin``.
+
+        ``planner`` are settings of every connection but those for heavy reads.
+        """
         self.engine = engine
         self._keeps = not how.dry_run
         self._read_timeout_s = how.read_timeout_s
@@ -84,7 +95,9 @@ class PostgresDatabase:
         self._is_bound: bool | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._is_closed = False
-        connect = _connecting(address, pooled=how.pooled)
+        each_begins = from_here(planner) if how.pooled else ""
+        connect = _connecting(address, planner, pooled=how.pooled)
+        connect_freely = _connecting(address, {}, pooled=how.pooled)
         self._connect = connect["async_creator_fn"]
         pool = partial(
             _postgres_engine,
@@ -93,23 +106,23 @@ class PostgresDatabase:
             isolation_level="AUTOCOMMIT",
         )
         self._writer = pool(connect, connections=how.lanes * at_once + WORKER_WRITERS)
-        own_transactions(self._writer.sync_engine, pooled=how.pooled, more=at_begin)
+        own_transactions(self._writer.sync_engine, pooled=how.pooled, more=at_begin + each_begins)
         self._readers = pool(connect, connections=POSTGRES_READERS)
-        self._heavy_readers = pool(connect, connections=HEAVY_READERS)
+        self._heavy_readers = pool(connect_freely, connections=HEAVY_READERS)
         self._pools = (self._writer, self._readers, self._heavy_readers)
         self._aside = Aside()
         self._standby: Standby | None = None
         all_readers = [self._readers, self._heavy_readers]
         if how.standby:
             # Nothing is connected to before somebody reads.
-            there = _connecting(read_address(how.standby), pooled=how.pooled)
+            there = _connecting(read_address(how.standby), planner, pooled=how.pooled)
             self._standby_readers = pool(there, connections=POSTGRES_READERS)
             self._standby = Standby(
                 partial(_run, self._standby_readers), partial(_run, self._readers), how.standby_lag_s
             )
             all_readers.append(self._standby_readers)
         for readers in all_readers:
-            own_snapshots(readers.sync_engine)
+            own_snapshots(readers.sync_engine, more="" if readers is self._heavy_readers else each_begins)
             if how.read_timeout_s:
                 _limit_statements(readers, how.read_timeout_s, pooled=how.pooled)
 
@@ -266,14 +279,14 @@ def _row_class() -> "type[asyncpg.Record]":
     return Row
 
 
-def _connecting(address: PostgresAddress, *, pooled: bool) -> dict[str, Any]:
-    """How SQLAlchemy opens a connection: the driver reads the address itself."""
+def _connecting(address: PostgresAddress, planner: Mapping[str, str], *, pooled: bool) -> dict[str, Any]:
+    """How SQLAlchemy opens a connection, with these settings of the planner. The driver reads the address itself."""
     import asyncpg
 
     more = {"statement_cache_size": 0} if pooled else {}
     # A pooler refuses settings that it does not know; behind one, each transaction says what it sees. The literals that
     # driver.py makes of documents have backslashes, which an old setting of the server would take for its own.
-    settings = {} if pooled else {"countermand.sees": row_security.ALL, "standard_conforming_strings": "on"}
+    settings = {} if pooled else {"countermand.sees": row_security.ALL, "standard_conforming_strings": "on", **planner}
 
     async def connect(**_: object) -> "asyncpg.Connection":
         try:

@@ -49,12 +49,13 @@ def own_transactions(engine: Engine, *, pooled: bool, more: str = "") -> None:
     event.listen(engine, "before_cursor_execute", lambda connection, *_: _catch_up(connection))
 
 
-def own_snapshots(engine: Engine) -> None:
+def own_snapshots(engine: Engine, *, more: str = "") -> None:
     """Let each connection of this engine be in a snapshot from when it leaves the pool until it is back.
 
-    To begin one also shows whether the connection still works; if not, SQLAlchemy takes another.
+    To begin one also shows whether the connection still works; if not, SQLAlchemy takes another. ``more`` are commands
+    that go with every BEGIN.
     """
-    event.listen(engine, "checkout", _begin_snapshot)
+    event.listen(engine, "checkout", lambda adapted, *_: _begin_snapshot(adapted, f"{_SNAPSHOT}{more}"))
     event.listen(engine, "reset", _end_snapshot)
 
 
@@ -96,9 +97,9 @@ def alone(connection: Connection, statement: str) -> None:
     _run(connection, lambda driver: driver.execute(statement), statement)
 
 
-def _begin_snapshot(adapted: Any, *_: object) -> None:
+def _begin_snapshot(adapted: Any, begin: str) -> None:
     try:
-        adapted.run_async(lambda driver: driver.execute(_SNAPSHOT))
+        adapted.run_async(lambda driver: driver.execute(begin))
     except Exception as error:
         raise InvalidatePoolError from error
 

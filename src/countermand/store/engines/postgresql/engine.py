@@ -40,6 +40,7 @@ from countermand.store.engines.alone import OneServer
 from countermand.store.engines.postgresql import backup
 from countermand.store.engines.postgresql.address import AddressError, PostgresAddress, is_postgres, read_address
 from countermand.store.engines.postgresql.driver import LOST_RACE, fetch, put_off
+from countermand.store.engines.postgresql.planner import plan_freely
 from countermand.store.engines.postgresql.words import PostgresWords
 from countermand.store.engines.protocol import (
     SIDE_BY_SIDE,
@@ -143,6 +144,7 @@ class PostgresEngine(OneServer):
     def prepare_to_migrate(self, connection: Connection) -> None:
         """Two processes that start on an empty database: the second one waits, and finds nothing left to do."""
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        plan_freely(connection)
 
     def write(
         self, connection: Connection, changed: Mapping[str, Rows], new: Mapping[str, Rows], touched: Touched
