@@ -8,9 +8,11 @@ import logging
 import os
 import resource
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TypeVar
 
 from cyclopts import Parameter
@@ -40,6 +42,7 @@ T = TypeVar("T")
 PORT_MAX = 65_535
 M_ARENA_MAX: Final = -8
 """As ``malloc.h`` of glibc has it."""
+TRIM_EVERY_S: Final = 60.0
 PAGE_ROWS = 200
 """So many rows of a long list are read at once."""
 
@@ -77,12 +80,14 @@ def serve(
     from countermand.serving import serve as serve_doors
 
     if settings.processes == 1:
+        give_back_freed_memory()
         run(_serve_alone(settings))
         return
     settings = on_free_port(settings)
     child = _supervised(settings)
     if child is not None:
         configure_logging(settings.log_level, settings.log_format, process=child.number)
+        give_back_freed_memory()
         run(serve_doors(settings.of_process(child.number), invite=None if child.number else _say_link, child=child))
 
 
@@ -156,6 +161,7 @@ def worker(*, database: DatabaseFlag = None) -> None:
     configure_logging(settings.log_level, settings.log_format)
     allow_many_files()
     share_freed_memory()
+    give_back_freed_memory()
     run(work(settings, lambda: say(f"countermand works ({shown(settings.database)})")))
 
 
@@ -171,11 +177,30 @@ def share_freed_memory() -> None:
     By itself each thread gets a heap of its own and keeps what it has freed from the others. After 30,000 calls on
     SQLite those kept 14 MB, and more with every hour.
     """
+    _with_glibc(lambda library: library.mallopt(M_ARENA_MAX, 1))
+
+
+def give_back_freed_memory(every_s: float = TRIM_EVERY_S) -> None:
+    """Have what a burst of calls has freed go back to the system, in a thread that goes with the process.
+
+    By itself the library keeps all that lies below the last block in use. Call it in each process that serves: threads
+    do not outlive a fork.
+    """
+
+    def trim_again_and_again(library: Any) -> NoReturn:
+        while True:
+            time.sleep(every_s)
+            library.malloc_trim(0)
+
+    Thread(target=_with_glibc, args=(trim_again_and_again,), name="heap", daemon=True).start()
+
+
+def _with_glibc(work: Callable[[Any], object]) -> None:
     # Other commands need not import it.
     import ctypes
 
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
+        work(ctypes.CDLL(None))
 
 
 def migrate(*, database: DatabaseFlag = None, json: JsonFlag = False) -> None:
